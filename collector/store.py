@@ -1,0 +1,126 @@
+"""The one door to ClickHouse, server or embedded: the only module that imports clickhouse_connect.
+
+Both kinds are reached through `get_client(dsn=…)`, so there is one code path and one set of SQL files. Settings whose
+defaults have moved between ClickHouse releases are stated on every insert.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+
+# async_insert became the default in 26.2 and answers before the rows are stored; deduplicate_insert must be on for the
+# token to count; materialised views must be deduplicated with their source or a retry counts twice in them.
+INSERT_SETTINGS: dict[str, Any] = {
+    "async_insert": 0,
+    "insert_deduplicate": 1,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+}
+
+# Formats of `footfall sql`, named as ClickHouse names them.
+FORMATS = ("Pretty", "CSV", "JSON", "JSONEachRow", "Parquet")
+_CLICKHOUSE_FORMAT = {"Pretty": "PrettyCompact", "CSV": "CSVWithNames"}
+
+_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+
+class StoreError(Exception):
+    """ClickHouse refused or could not be reached. The text is one sentence; `transient` says whether to try again."""
+
+    def __init__(self, sentence: str, *, transient: bool) -> None:
+        super().__init__(sentence)
+        self.transient = transient
+
+
+def database_of(dsn: str) -> str:
+    """The database a DSN names in its path; `footfall` for chDB and where it names none.
+
+    Raises:
+        StoreError: the DSN is not one this project can use.
+    """
+    parts = urlsplit(dsn)
+    if parts.scheme not in ("chdb", "http", "https", "clickhouse", "clickhouses"):
+        raise StoreError(
+            f"clickhouse is {dsn!r}: it must start with chdb://, http:// or https://", transient=False
+        )
+    name = "footfall" if parts.scheme == "chdb" else parts.path.strip("/") or "footfall"
+    if not _NAME.match(name):
+        raise StoreError(f"database {name!r} is not a plain name of letters, digits and _", transient=False)
+    return name
+
+
+class Store:
+    """A database, opened. One client, one query at a time per Store; open a second Store for a second lane."""
+
+    def __init__(self, dsn: str) -> None:
+        """Connect. `dsn` is chdb:///path (embedded) or http(s)://user:password@host:port/database."""
+        self.database = database_of(dsn)
+        self._lock = threading.Lock()
+        target = dsn if dsn.startswith("chdb:") else _without_database(dsn)
+        try:
+            self._client: Client = clickhouse_connect.get_client(dsn=target)
+        except ClickHouseError as error:
+            raise _explained(error) from error
+
+    def command(self, sql: str) -> None:
+        """Run one statement that answers nothing. Raises StoreError."""
+        with self._lock:
+            try:
+                self._client.command(sql)
+            except ClickHouseError as error:
+                raise _explained(error) from error
+
+    def rows(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run one SELECT and return its rows as Python values. Raises StoreError."""
+        with self._lock:
+            try:
+                return [tuple(row) for row in self._client.query(sql, parameters=parameters).result_rows]
+            except ClickHouseError as error:
+                raise _explained(error) from error
+
+    def answer(self, sql: str, fmt: str) -> bytes:
+        """Run one read-only query and return its answer in a format of FORMATS, as bytes. Raises StoreError."""
+        settings = {"readonly": 2, "database": self.database}
+        with self._lock:
+            try:
+                answer = self._client.raw_query(sql, fmt=_CLICKHOUSE_FORMAT.get(fmt, fmt), settings=settings)
+            except ClickHouseError as error:
+                raise _explained(error) from error
+        return answer if isinstance(answer, bytes) else bytes(answer)
+
+    def insert(self, table: str, names: Sequence[str], columns: Sequence[Sequence[Any]], token: str) -> None:
+        """Insert one block, given as columns. The same token twice inserts once. Raises StoreError."""
+        with self._lock:
+            try:
+                self._client.insert(
+                    table,
+                    columns,
+                    column_names=list(names),
+                    database=self.database,
+                    column_oriented=True,
+                    settings={**INSERT_SETTINGS, "insert_deduplication_token": token},
+                )
+            except ClickHouseError as error:
+                raise _explained(error) from error
+
+    def close(self) -> None:
+        """Release the connection, and for chDB the engine."""
+        self._client.close()
+
+
+def _without_database(dsn: str) -> str:
+    """The DSN with its path cut: the database may not exist yet, and connecting into it would fail."""
+    parts = urlsplit(dsn)
+    return parts._replace(path="/").geturl()
+
+
+def _explained(error: ClickHouseError) -> StoreError:
+    text = str(error).strip().split("\n")[0]
+    return StoreError(text, transient=isinstance(error, OperationalError))
