@@ -54,7 +54,7 @@ class Reason(Enum):
         return self.status == 200
 
 
-class Refused(Exception):  # noqa: N818 - it reads as what happened: `raise Refused(BODY_TOO_LARGE, …)`
+class Refused(Exception):
     """A whole request is refused. `sentence` says what happened, the limit, and what to do."""
 
     def __init__(self, reason: Reason, sentence: str) -> None:
@@ -63,7 +63,7 @@ class Refused(Exception):  # noqa: N818 - it reads as what happened: `raise Refu
         self.sentence = sentence
 
 
-class Rejected(Exception):  # noqa: N818 - as above, for one event
+class Rejected(Exception):
     """One event is rejected. `pointer` is a JSON pointer into the event; `fix` one sentence that says what to do."""
 
     def __init__(self, reason: Reason, pointer: str, fix: str) -> None:

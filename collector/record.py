@@ -112,7 +112,8 @@ class FailedRow(Struct, array_like=True, gc=False):
     user_agent: str
     country: str
     plan_version: str
-    raw: bytes
+    context: str
+    raw: str
 
 
 EVENT_COLUMNS: tuple[str, ...] = EventRow.__struct_fields__

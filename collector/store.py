@@ -10,7 +10,7 @@ import re
 import threading
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
@@ -40,17 +40,17 @@ class StoreError(Exception):
 
 
 def database_of(dsn: str) -> str:
-    """The database a DSN names in its path; `footfall` for chDB and where it names none.
+    """The database a DSN names: a server's in its path, chDB's as `?database=`; `footfall` where it names none.
 
     Raises:
         StoreError: the DSN is not one this project can use.
     """
     parts = urlsplit(dsn)
     if parts.scheme not in ("chdb", "http", "https", "clickhouse", "clickhouses"):
-        raise StoreError(
-            f"clickhouse is {dsn!r}: it must start with chdb://, http:// or https://", transient=False
-        )
-    name = "footfall" if parts.scheme == "chdb" else parts.path.strip("/") or "footfall"
+        raise StoreError(f"clickhouse is {dsn!r}: it must start with chdb://, http:// or https://", transient=False)
+    embedded = parts.scheme == "chdb"
+    named = parse_qs(parts.query).get("database", [""])[0] if embedded else parts.path.strip("/")
+    name = named or "footfall"
     if not _NAME.match(name):
         raise StoreError(f"database {name!r} is not a plain name of letters, digits and _", transient=False)
     return name
@@ -59,13 +59,21 @@ def database_of(dsn: str) -> str:
 class Store:
     """A database, opened. One client, one query at a time per Store; open a second Store for a second lane."""
 
-    def __init__(self, dsn: str) -> None:
-        """Connect. `dsn` is chdb:///path (embedded) or http(s)://user:password@host:port/database."""
+    def __init__(self, dsn: str, *, read_only: bool = False) -> None:
+        """Connect. `dsn` is chdb:///path (embedded) or http(s)://user:password@host:port/database.
+
+        A read-only Store answers queries of people: it may change no data, and unqualified names are looked up in the
+        project's database, which must exist.
+        """
         self.database = database_of(dsn)
         self._lock = threading.Lock()
-        target = dsn if dsn.startswith("chdb:") else _without_database(dsn)
+        target = _without_database(dsn)
         try:
-            self._client: Client = clickhouse_connect.get_client(dsn=target)
+            self._client: Client = clickhouse_connect.get_client(
+                dsn=target,
+                database=self.database if read_only else None,
+                settings={"readonly": 2} if read_only else None,
+            )
         except ClickHouseError as error:
             raise _explained(error) from error
 
@@ -85,15 +93,15 @@ class Store:
             except ClickHouseError as error:
                 raise _explained(error) from error
 
-    def answer(self, sql: str, fmt: str) -> bytes:
-        """Run one read-only query and return its answer in a format of FORMATS, as bytes. Raises StoreError."""
-        settings = {"readonly": 2, "database": self.database}
+    def answer(self, sql: str, fmt: str | None) -> bytes:
+        """Run one query and return its answer in a format of FORMATS, or in its own when None. Raises StoreError."""
+        named = None if fmt is None else _CLICKHOUSE_FORMAT.get(fmt, fmt)
         with self._lock:
             try:
-                answer = self._client.raw_query(sql, fmt=_CLICKHOUSE_FORMAT.get(fmt, fmt), settings=settings)
+                answer = self._client.raw_query(sql, fmt=named)
             except ClickHouseError as error:
                 raise _explained(error) from error
-        return answer if isinstance(answer, bytes) else bytes(answer)
+        return bytes(answer)
 
     def insert(self, table: str, names: Sequence[str], columns: Sequence[Sequence[Any]], token: str) -> None:
         """Insert one block, given as columns. The same token twice inserts once. Raises StoreError."""
@@ -116,11 +124,13 @@ class Store:
 
 
 def _without_database(dsn: str) -> str:
-    """The DSN with its path cut: the database may not exist yet, and connecting into it would fail."""
-    parts = urlsplit(dsn)
-    return parts._replace(path="/").geturl()
+    """The DSN with its database cut: it may not exist yet, and connecting into it would fail."""
+    if dsn.startswith("chdb:"):
+        return dsn.partition("?")[0]
+    return urlsplit(dsn)._replace(path="/").geturl()
 
 
 def _explained(error: ClickHouseError) -> StoreError:
-    text = str(error).strip().split("\n")[0]
-    return StoreError(text, transient=isinstance(error, OperationalError))
+    """ClickHouse's own sentence, without what the driver and the protocol wrap around it."""
+    text = re.sub(r" \(for url [^)]*\)?$", "", str(error).strip().split("\n")[0])
+    return StoreError(text.rpartition("DB::Exception: ")[2], transient=isinstance(error, OperationalError))

@@ -19,7 +19,8 @@ CREATE TABLE IF NOT EXISTS {database}.failed_events
     user_agent   String,
     country      LowCardinality(String),
     plan_version LowCardinality(String),
-    raw          String CODEC(ZSTD(1)) COMMENT 'The event''s own JSON, byte for byte.',
+    context      String COMMENT 'JSON: the context the event''s batch carried.' CODEC(ZSTD(1)),
+    raw          String COMMENT 'The event''s own JSON, byte for byte.' CODEC(ZSTD(1)),
     batch_id     String,
     INDEX batch_id_index batch_id TYPE bloom_filter(0.01) GRANULARITY 1
 )

@@ -1,0 +1,76 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`. See CONTRIBUTING.md for the others.
+#
+# Needs python3 (3.11 or newer), make, node and npm. As root on a Debian-like system what else the tests need (chromium,
+# and python3-venv where it is missing) is installed; otherwise you are told what to install.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+FOOTFALL := $(BIN)/footfall
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check unit bench crash lock tag clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(VENV)/.run ## Start the demo (ARGS="--simulate 500" drives visitors through it)
+	@"$(FOOTFALL)" demo $(ARGS)
+
+test: check unit ## Everything that CI runs
+
+check: $(VENV)/.test js_sdk/node_modules/.done ## Format, lint, types, import contracts
+	"$(BIN)/ruff" format --check .
+	"$(BIN)/ruff" check .
+	"$(BIN)/mypy"
+	"$(BIN)/lint-imports"
+	cd js_sdk && npm run --silent check
+
+unit: $(VENV)/.test js_sdk/node_modules/.done tests/node_modules/.done chromium ## All tests
+	cd js_sdk && npm test --silent
+	"$(BIN)/python" -m pytest -n 2 --dist loadgroup $(ARGS)
+
+bench: $(VENV)/.test ## Benchmarks; prints ratios
+	"$(BIN)/python" -m benchmarks $(ARGS)
+
+crash: $(VENV)/.test tests/node_modules/.done ## The long crash test: 1,000 kills (the suite runs 50)
+	FOOTFALL_TEST_KILLS=1000 "$(BIN)/python" -m pytest tests/crash -s $(ARGS)
+
+tag: js_sdk/node_modules/.done ## Build the tag from js_sdk/src
+	cd js_sdk && npm run --silent build
+
+lock: $(VENV)/.test ## Resolve requirements.lock and requirements-test.lock anew from pyproject.toml
+	"$(BIN)/uv" pip compile --quiet --universal --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+		--python-version 3.11 --extra embedded pyproject.toml -o requirements.lock
+	"$(BIN)/uv" pip compile --quiet --universal --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+		--python-version 3.11 --extra embedded --group test -c requirements.lock pyproject.toml -o requirements-test.lock
+
+clean: ## Remove what make has installed and built, but no data
+	rm -rf "$(VENV)" js_sdk/node_modules tests/node_modules .pytest_cache .mypy_cache .ruff_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Footfall needs Python 3.11 or newer; install one and run: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv "$(VENV)" || { rm -rf "$(VENV)"; \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv "$(VENV)"; \
+		else echo "python3 has no venv; install it (Debian: apt-get install python3-venv) and run make again"; exit 1; fi; }
+
+$(VENV)/.run: requirements.lock pyproject.toml | $(BIN)/python
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch "$@"
+
+$(VENV)/.test: requirements-test.lock $(VENV)/.run
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -r requirements-test.lock
+	@touch "$@"
+
+%/node_modules/.done: %/package-lock.json
+	cd "$*" && npm ci --no-fund --no-audit --loglevel=error
+	@touch "$@"
+
+.PHONY: chromium
+chromium:
+	@sh tests/chromium.sh

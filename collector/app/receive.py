@@ -1,0 +1,393 @@
+"""The HTTP edge. A plain ASGI callable takes the events; everything else goes to a small Starlette app behind it.
+
+    POST /v1/batch, /v1/b                      Segment batch
+    POST /v1/{track,page,identify,…}, /v1/{t,p,…}   one event
+    GET  /v1/p.gif                             pixel
+    GET  /footfall.js, /demo/, /livez, /readyz, /metrics, /version
+
+The callable stands in front because a Starlette route costs as much CPU as all the rest of a bare request. Every
+refusal leaves through `_refuse`, every body is capped while it is read, and every wait has a deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+from msgspec import Struct
+
+from collector.decode import (
+    BODY_BYTES_MAX,
+    QUERY_BYTES_MAX,
+    Batch,
+    decode_batch,
+    decode_pixel,
+    decode_single,
+    gunzip,
+    raw_events,
+)
+from collector.enrich import Request
+from collector.identity import client_address
+from collector.metrics import Counters
+from collector.pipeline import Outcome, Tools, process
+from collector.reason import Reason, Refused
+from collector.record import encode_rows
+from collector.sources import Access, Directory
+from collector.spool import SpoolUnavailable, SpoolWriter, frame
+
+log = logging.getLogger("footfall.app")
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+BODY_SECONDS_MAX = 10.0  # a browser on a bad line sends 512 KB in less; a slower client is holding a place
+RETRY_AFTER_SECONDS = 5
+
+BATCH_PATHS = frozenset({"/v1/batch", "/v1/b"})
+SINGLE_PATHS = {
+    f"/v1/{path}": kind
+    for kind, short in (
+        ("track", "t"),
+        ("page", "p"),
+        ("identify", "i"),
+        ("group", "g"),
+        ("alias", "a"),
+        ("screen", "s"),
+    )
+    for path in (kind, short)
+}
+PIXEL_PATH = "/v1/p.gif"
+
+# The smallest GIF there is: one transparent pixel, 43 bytes.
+PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+
+COUNTER_NAMES: tuple[str, ...] = (
+    "received_total",
+    "accepted_total",
+    "dropped_total",
+    "requests_total",
+    "commits_total",
+    "commit_records_total",
+    "commit_nanoseconds_total",
+    *(f'rejected_total{{reason="{reason.word}"}}' for reason in Reason if reason.rejects_event),
+    *(f'refused_total{{reason="{reason.word}"}}' for reason in Reason if not reason.rejects_event),
+)
+
+_CORS = (b"access-control-allow-origin", b"*")
+_JSON = (b"content-type", b"application/json")
+_PREFLIGHT: Headers = [
+    _CORS,
+    (b"access-control-allow-methods", b"POST, GET, HEAD, OPTIONS"),
+    (b"access-control-allow-headers", b"authorization, content-type"),
+    (b"access-control-max-age", b"86400"),
+]
+_PIXEL_HEADERS: Headers = [
+    (b"content-type", b"image/gif"),
+    (b"content-length", str(len(PIXEL)).encode()),
+    (b"cache-control", b"no-store"),
+    _CORS,
+]
+
+
+class _Answer(Struct):
+    accepted: int
+    rejected: list[Any]
+
+
+class _Facts(Struct):
+    """The headers that matter, in one pass over all of them."""
+
+    content_type: bytes = b""
+    encoding: bytes = b""
+    length: bytes = b""
+    authorization: bytes = b""
+    origin: bytes = b""
+    user_agent: bytes = b""
+    forwarded_for: bytes = b""
+    hint_mobile: bytes = b""
+    hint_platform: bytes = b""
+    hint_brands: bytes = b""
+
+
+_WANTED = {
+    b"content-type": "content_type",
+    b"content-encoding": "encoding",
+    b"content-length": "length",
+    b"authorization": "authorization",
+    b"origin": "origin",
+    b"user-agent": "user_agent",
+    b"x-forwarded-for": "forwarded_for",
+    b"sec-ch-ua-mobile": "hint_mobile",
+    b"sec-ch-ua-platform": "hint_platform",
+    b"sec-ch-ua": "hint_brands",
+}
+
+
+class Collector:
+    """The ASGI application of one worker, and the one object that holds its state."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        spool: SpoolWriter,
+        directory: Directory,
+        counters: Counters,
+        behind: Callable[[Scope, Receive, Send], Awaitable[None]],
+        now_ms: Callable[[], int],
+        trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (),
+    ) -> None:
+        """`behind` answers what is not an event; `now_ms` is the wall clock in milliseconds."""
+        self._tools = tools
+        self._spool = spool
+        self._directory = directory
+        self._counters = counters
+        self._behind = behind
+        self._now_ms = now_ms
+        self._trusted_proxies = trusted_proxies
+        self._answers: dict[int, tuple[bytes, Headers]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one ASGI connection."""
+        if scope["type"] != "http":
+            await self._behind(scope, receive, send)
+            return
+        path: str = scope["path"]
+        if path in BATCH_PATHS or path in SINGLE_PATHS:
+            await self._take(scope, receive, send, SINGLE_PATHS.get(path))
+        elif path == PIXEL_PATH:
+            await self._take_pixel(scope, send)
+        elif path.startswith("/v1/"):
+            await self._refuse(send, Refused(Reason.NOT_FOUND, f"there is no {path[:64]}; send events to /v1/batch"))
+        else:
+            await self._behind(scope, receive, send)
+
+    async def _take(self, scope: Scope, receive: Receive, send: Send, kind: str | None) -> None:
+        """Events by POST: read, judge, make durable, answer."""
+        method = scope["method"]
+        if method == "OPTIONS":
+            await _send(send, 204, _PREFLIGHT, b"")
+            return
+        self._counters.add("requests_total")
+        try:
+            if method != "POST":
+                raise Refused(Reason.METHOD_NOT_ALLOWED, f"{method} is not for events; use POST")
+            facts = _facts(scope["headers"])
+            _check_type(facts.content_type)
+            body = await _read_body(receive, facts)
+            batch = decode_batch(body) if kind is None else decode_single(body, kind)
+            key = _presented_key(facts, scope["query_string"], batch)
+            access = self._admit(key, facts)
+            request = self._request(scope, facts, access)
+            raws = batch.raws or None
+            outcome = process(batch, request, self._tools, lambda: list(raws or raw_events(body)))
+            await self._make_durable(outcome)
+        except Refused as refused:
+            await self._refuse(send, refused)
+            return
+        except Exception:
+            log.exception("a request failed")
+            await self._refuse(
+                send, Refused(Reason.INTERNAL, "the collector failed on this request; its log says why; send it again")
+            )
+            return
+        accepted = len(outcome.rows.events)
+        if outcome.rejected:
+            answer = msgspec.json.encode(_Answer(accepted, outcome.rejected))
+            await _send(send, 200, [_JSON, _CORS], answer)
+            return
+        prepared = self._answers.get(accepted)
+        if prepared is None:
+            answer = msgspec.json.encode(_Answer(accepted, []))
+            prepared = self._answers[accepted] = (answer, [_JSON, _CORS, _length(answer)])
+        await send({"type": "http.response.start", "status": 200, "headers": prepared[1]})
+        await send({"type": "http.response.body", "body": prepared[0]})
+
+    async def _take_pixel(self, scope: Scope, send: Send) -> None:
+        """One event by GET. An image is what the page gets, whatever becomes of the event."""
+        method = scope["method"]
+        self._counters.add("requests_total")
+        if method not in ("GET", "HEAD"):
+            await self._refuse(send, Refused(Reason.METHOD_NOT_ALLOWED, f"{method} is not for the pixel; use GET"))
+            return
+        try:
+            query: bytes = scope["query_string"]
+            if len(query) > QUERY_BYTES_MAX:
+                raise Refused(Reason.URL_TOO_LONG, f"query is {len(query):,} bytes, the limit is {QUERY_BYTES_MAX:,}")
+            if method == "GET":
+                facts = _facts(scope["headers"])
+                batch = decode_pixel(query.decode("latin-1"))
+                access = self._admit(_presented_key(facts, b"", batch), facts)
+                outcome = process(batch, self._request(scope, facts, access), self._tools, lambda: list(batch.raws))
+                await self._make_durable(outcome)
+        except Refused as refused:
+            self._counters.add(f'refused_total{{reason="{refused.reason.word}"}}')
+        except Exception:
+            log.exception("a pixel failed")
+            self._counters.add(f'refused_total{{reason="{Reason.INTERNAL.word}"}}')
+        await send({"type": "http.response.start", "status": 200, "headers": _PIXEL_HEADERS})
+        await send({"type": "http.response.body", "body": PIXEL if method == "GET" else b""})
+
+    def _admit(self, key: str, facts: _Facts) -> Access:
+        """The source this key opens to this page."""
+        if not key:
+            raise Refused(
+                Reason.KEY_MISSING, "no write key; send it by Basic auth, as writeKey in the body, or as ?writeKey="
+            )
+        access = self._directory.access(key)
+        if access is None:
+            raise Refused(Reason.KEY_UNKNOWN, "no source has this write key; `footfall sources list` shows the keys")
+        if not access.enabled:
+            raise Refused(Reason.SOURCE_DISABLED, f"source {access.source_id} is disabled; use another write key")
+        if access.origins and facts.origin and not access.is_server:
+            origin = facts.origin.decode("latin-1").lower()
+            if origin not in access.origins:
+                raise Refused(
+                    Reason.ORIGIN_NOT_ALLOWED,
+                    f"origin {origin[:200]} is not among those of source {access.source_id}; add it to the source",
+                )
+        return access
+
+    def _request(self, scope: Scope, facts: _Facts, access: Access) -> Request:
+        peer = scope["client"][0] if scope.get("client") else ""
+        if self._trusted_proxies and facts.forwarded_for:
+            peer = client_address(peer, facts.forwarded_for.decode("latin-1"), self._trusted_proxies)
+        return Request(
+            received_ms=self._now_ms(),
+            source_id=access.source_id,
+            is_server=access.is_server,
+            address=peer,
+            user_agent=facts.user_agent.decode("latin-1"),
+            hints=(
+                facts.hint_mobile.decode("latin-1"),
+                facts.hint_platform.decode("latin-1"),
+                facts.hint_brands.decode("latin-1"),
+            ),
+        )
+
+    async def _make_durable(self, outcome: Outcome) -> None:
+        """Spool the rows and wait for the disk: from here on they are ours."""
+        accepted, rejected = len(outcome.rows.events), len(outcome.rows.failed)
+        if not accepted and not rejected:
+            return
+        try:
+            await self._spool.append(frame(encode_rows(outcome.rows), accepted, rejected))
+        except SpoolUnavailable as problem:
+            raise Refused(
+                Reason.SPOOL_UNAVAILABLE, f"events cannot be stored now ({problem}); send them again"
+            ) from problem
+        counters = self._counters
+        counters.add("received_total", accepted + rejected)
+        counters.add("accepted_total", accepted)
+        for verdict in outcome.rejected:
+            counters.add(f'rejected_total{{reason="{verdict.reason}"}}')
+
+    async def _refuse(self, send: Send, refused: Refused) -> None:
+        reason = refused.reason
+        self._counters.add(f'refused_total{{reason="{reason.word}"}}')
+        headers = [_JSON, _CORS]
+        if reason is Reason.SPOOL_UNAVAILABLE:
+            headers.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode()))
+        if reason is Reason.METHOD_NOT_ALLOWED:
+            headers.append((b"allow", b"POST, OPTIONS"))
+        if reason in (Reason.BODY_TOO_LARGE, Reason.BODY_TOO_SLOW):
+            headers.append((b"connection", b"close"))  # the rest of the body is not worth reading
+        body = msgspec.json.encode({"error": refused.sentence, "reason": reason.word})
+        await _send(send, reason.status, headers, body)
+
+
+async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, _length(body)]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _length(body: bytes) -> tuple[bytes, bytes]:
+    return (b"content-length", str(len(body)).encode())
+
+
+def _facts(headers: Headers) -> _Facts:
+    facts = _Facts()
+    for header, value in headers:
+        if (field := _WANTED.get(header)) is not None:
+            setattr(facts, field, value)
+    return facts
+
+
+def _check_type(content_type: bytes) -> None:
+    """JSON under its own name, or as text/plain, which browsers send without a preflight."""
+    kind = content_type.split(b";", 1)[0].strip().lower()
+    if kind not in (b"", b"application/json", b"text/plain"):
+        shown = content_type[:80].decode("latin-1")
+        raise Refused(
+            Reason.WRONG_CONTENT_TYPE, f"content type is {shown}; send application/json or text/plain with JSON in it"
+        )
+
+
+async def _read_body(receive: Receive, facts: _Facts) -> bytes:
+    """The body, unpacked, at most BODY_BYTES_MAX and BODY_SECONDS_MAX long."""
+    encoding = facts.encoding.strip().lower()
+    if encoding not in (b"", b"identity", b"gzip"):
+        raise Refused(
+            Reason.WRONG_ENCODING,
+            f"content encoding {encoding[:40].decode('latin-1')} is not known; send gzip or no encoding",
+        )
+    if facts.length.isdigit() and int(facts.length[:20]) > BODY_BYTES_MAX:
+        raise _too_large(int(facts.length[:20]))
+    message = await _receive(receive, BODY_SECONDS_MAX)
+    body: bytes = message.get("body", b"")
+    if message.get("more_body"):
+        parts = [body]
+        size = len(body)
+        deadline = asyncio.get_running_loop().time() + BODY_SECONDS_MAX
+        while message.get("more_body"):
+            message = await _receive(receive, deadline - asyncio.get_running_loop().time())
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > BODY_BYTES_MAX:
+                raise _too_large(size)
+        body = b"".join(parts)
+    return gunzip(body) if encoding == b"gzip" else body
+
+
+async def _receive(receive: Receive, seconds: float) -> MutableMapping[str, Any]:
+    try:
+        async with asyncio.timeout(max(seconds, 0)):
+            message = await receive()
+    except TimeoutError as error:
+        raise Refused(
+            Reason.BODY_TOO_SLOW, f"the body did not arrive within {BODY_SECONDS_MAX:.0f} s; send it again"
+        ) from error
+    if message["type"] == "http.disconnect":
+        raise Refused(Reason.BODY_TOO_SLOW, "the client went away before its body had arrived")
+    return message
+
+
+def _too_large(size: int) -> Refused:
+    return Refused(
+        Reason.BODY_TOO_LARGE, f"body is {size:,} bytes, the limit is {BODY_BYTES_MAX:,}; send smaller batches"
+    )
+
+
+def _presented_key(facts: _Facts, query: bytes, batch: Batch) -> str:
+    """The write key: by Basic auth (as user name, the colon may be missing), in the body, or in the query."""
+    scheme, _, value = facts.authorization.partition(b" ")
+    if scheme.lower() == b"basic":
+        try:
+            return base64.b64decode(value.strip(), validate=True).split(b":", 1)[0].decode("latin-1")
+        except (binascii.Error, ValueError):
+            return ""
+    if batch.write_key:
+        return batch.write_key
+    if query:
+        found = parse_qs(query.decode("latin-1"), max_num_fields=50)
+        return (found.get("writeKey") or found.get("write_key") or [""])[0]
+    first = batch.events[0] if batch.events else None
+    return getattr(first, "writeKey", None) or ""

@@ -1,0 +1,104 @@
+"""How a command reaches the database: through the store process where one runs, else by opening it itself."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from collector.cli import lock
+from collector.cli.child import now_ms
+from collector.config import Settings
+from collector.console import SOCKET_NAME
+from collector.load import Loader
+from collector.migrate import migrate
+from collector.store import Store
+
+ASK_SECONDS_MAX = 600.0
+STARTING_SECONDS_MAX = 20.0
+
+
+class AskError(Exception):
+    """A question could not be answered; the text is one sentence."""
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over the store process's socket."""
+
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__("store", timeout=ASK_SECONDS_MAX)
+        self._data_dir = data_dir
+
+    def connect(self) -> None:
+        """Connect from inside the directory: the path of a socket may have only about 100 bytes."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        with contextlib.chdir(self._data_dir):
+            self.sock.connect(SOCKET_NAME)
+
+
+def ask(data_dir: Path, method: str, path: str, body: bytes = b"") -> bytes | None:
+    """Ask the store process that runs on a data directory.
+
+    Returns:
+        Its answer; None when no collector runs there.
+    Raises:
+        AskError: with the store's own sentence.
+    """
+    deadline = time.monotonic() + STARTING_SECONDS_MAX
+    while True:
+        holder = lock.holder(data_dir)
+        if holder is None:
+            return None
+        try:
+            connection = _Connection(data_dir)
+            connection.request(method, path, body)
+            answer = connection.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            if time.monotonic() > deadline:
+                pid, command = holder
+                raise AskError(
+                    f"process {pid} ({command}) uses {data_dir} and does not answer ({error}); try again later"
+                ) from error
+        else:
+            if answer.status == 200:
+                return content
+            if answer.status != 503 or time.monotonic() > deadline:
+                raise AskError(content.decode("utf-8", "replace"))
+        time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def opened(settings: Settings, what: str) -> Iterator[Store]:
+    """Open the database in this process, with all that the spool holds loaded. For when no collector runs.
+
+    Raises:
+        lock.InUse, StoreError, MigrationError.
+    """
+    data_dir = Path(settings.data)
+    held = lock.acquire(data_dir, what)
+    lane = Store(settings.dsn)
+    try:
+        migrate(lane)
+        loader = Loader(data_dir, lane, now_ms, rows_max=settings.load_rows_max)
+        loader.recover()
+        while loader.step(wait=False):
+            pass
+        yield lane
+    finally:
+        lane.close()
+        os.close(held)
+
+
+def running_status(data_dir: Path) -> dict[str, Any] | None:
+    """What the running store process says of itself; None when none runs."""
+    content = ask(data_dir, "GET", "/status")
+    return None if content is None else msgspec.json.decode(content, type=dict[str, Any])

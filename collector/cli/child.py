@@ -1,0 +1,94 @@
+"""What the supervisor's children share: how they get their orders, say that they are ready, and know when to end.
+
+A child reads one JSON line from its standard input, which stays open for as long as the supervisor lives: its end is
+the order to stop, so that no child outlives a killed supervisor. It writes one line to its standard output when it is
+ready, or the sentence that says why it cannot be. Logs go to standard error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+import uvicorn
+from msgspec import Struct
+
+from collector.config import Settings
+
+
+class Orders(Struct):
+    """What a child is told at its start."""
+
+    settings: Settings
+    name: str
+    listener: int = -1
+    demo: bool = False
+
+
+def orders() -> Orders:
+    """Read the orders from standard input."""
+    return msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
+
+
+def say(line: str) -> None:
+    """Tell the supervisor one line."""
+    sys.stdout.write(line.replace("\n", " ") + "\n")
+    sys.stdout.flush()
+
+
+def on_stop(stop: Callable[[], None]) -> None:
+    """Call `stop` once, at SIGTERM, at SIGINT, or when the supervisor is gone."""
+
+    def watch() -> None:
+        # Read past Python's buffer: at the interpreter's end a thread must not hold its lock.
+        while os.read(0, 4_096):
+            pass
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop())
+    threading.Thread(target=watch, name="supervisor-watch", daemon=True).start()
+
+
+def log_to_stderr(name: str) -> None:
+    """One line per message: when, which process, what."""
+    logging.Formatter.converter = time.gmtime
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format=f"%(asctime)s.%(msecs)03dZ {name} %(levelname)s %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S",
+    )
+    for noisy in ("uvicorn.access", "uvicorn.error", "clickhouse_connect", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which says when it is ready and ends as `on_stop` has it."""
+
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]  # a generator there
+        """Leave the signals alone: uvicorn would raise them again at the end and kill what still drains."""
+        return contextlib.nullcontext()
+
+    async def run_until_stopped(self, sockets: list[socket.socket]) -> None:
+        """Serve on these sockets until told to stop, then finish what is under way."""
+        serving = asyncio.create_task(self.serve(sockets))
+        while not self.started and not serving.done():
+            await asyncio.sleep(0.005)
+        on_stop(lambda: setattr(self, "should_exit", True))
+        say("ready")
+        await serving
+
+
+def now_ms() -> int:
+    """The wall clock."""
+    return time.time_ns() // 1_000_000

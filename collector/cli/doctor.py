@@ -1,0 +1,150 @@
+"""`footfall doctor`: is everything as it should be, and where did every event go?"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from collector.cli import lock
+from collector.cli.ask import AskError, ask, opened, running_status
+from collector.config import Settings
+from collector.console import answer
+from collector.geo import GeoError, open_geo
+from collector.load import Ledger, read_positions
+from collector.migrate import MigrationError
+from collector.paths import DEFAULT_PLAN_DIR, TAG_DIR
+from collector.plan import PlanError, load_plan
+from collector.sources import SourceError, read_sources
+from collector.spool import count_spooled
+from collector.store import Store, StoreError
+
+FREE_BYTES_MIN = 1_000_000_000
+
+
+class Check(Struct):
+    """One thing looked at."""
+
+    name: str
+    ok: bool
+    says: str
+
+
+class Diagnosis(Struct):
+    """All that was looked at; `events` is the accounting: received = the sum of the others."""
+
+    ok: bool
+    checks: list[Check]
+    events: dict[str, int]
+
+
+def examine(settings: Settings) -> Diagnosis:
+    """Look at everything without changing it, but for loading what the spool holds when no collector runs."""
+    data_dir = Path(settings.data)
+    if not data_dir.is_dir():
+        missing = Check("data directory", ok=False, says=f"{data_dir} does not exist; `footfall serve` makes it")
+        return Diagnosis(ok=False, checks=[missing], events={})
+    holder = lock.holder(data_dir)
+    running = f"process {holder[0]} ({holder[1]})" if holder else "no collector runs; looked at the files alone"
+    checks = [
+        _disk(data_dir),
+        Check("collector", ok=True, says=running),
+        _plan(settings),
+        _geo(settings),
+        _sources(data_dir),
+        Check("tag", ok=(TAG_DIR / "footfall.js").is_file(), says=f"served from {TAG_DIR.name}"),
+    ]
+    counted: dict[str, int] = {}
+    try:
+        counted = _counts(settings)
+        checks.append(Check("database", ok=True, says=f"holds {counted['events']:,} events"))
+    except (StoreError, MigrationError, AskError, lock.InUse) as error:
+        checks.append(Check("database", ok=False, says=str(error)))
+    events, identity = account(data_dir, counted)
+    checks.append(identity)
+    return Diagnosis(ok=all(check.ok for check in checks), checks=checks, events=events)
+
+
+def account(data_dir: Path, counted: dict[str, int]) -> tuple[dict[str, int], Check]:
+    """The accounting identity: every received event is in exactly one place, and the database agrees.
+
+    Args:
+        counted: Rows in the database: `events`, `failed_events`; empty when it could not be asked.
+    """
+    positions = read_positions(data_dir)
+    ledger: Ledger = positions.ledger
+    spooled = count_spooled(data_dir / "spool", positions.segments)
+    events = {"received": ledger.received + spooled, "spooled": spooled}
+    events |= {
+        "stored": ledger.stored,
+        "deduplicated": ledger.deduplicated,
+        "rejected": ledger.rejected,
+        "dropped": ledger.dropped,
+    }
+    missing = ledger.received - ledger.stored - ledger.deduplicated - ledger.rejected - ledger.dropped
+    if missing:
+        return events, Check("accounting", ok=False, says=f"{missing:,} received events are unaccounted for")
+    if ledger.damaged_bytes:
+        says = f"{ledger.damaged_bytes:,} bytes of the spool were damaged and are kept in spool/damaged"
+        return events, Check("accounting", ok=False, says=says)
+    for table, expected in (("events", ledger.stored), ("failed_events", ledger.rejected)):
+        if counted and counted[table] < expected:
+            says = f"{table} holds {counted[table]:,} rows, {expected:,} were stored there"
+            return events, Check("accounting", ok=False, says=says)
+    says = "received = stored + spooled + deduplicated + rejected + dropped: " + " = ".join(
+        (f"{events['received']:,}", " + ".join(f"{value:,}" for name, value in list(events.items())[1:]))
+    )
+    return events, Check("accounting", ok=True, says=says)
+
+
+_COUNT = "SELECT (SELECT count() FROM events) AS events, (SELECT count() FROM failed_events) AS failed_events"
+
+
+def _counts(settings: Settings) -> dict[str, int]:
+    data_dir = Path(settings.data)
+    content = ask(data_dir, "POST", "/query?format=JSONEachRow", _COUNT.encode())
+    if content is None:
+        with opened(settings, "footfall doctor"):
+            lane = Store(settings.dsn, read_only=True)
+            content = answer(lane, _COUNT, "JSONEachRow")
+            lane.close()
+    else:
+        status = running_status(data_dir) or {}
+        if status.get("failure"):
+            raise StoreError(f"loading fails: {status['failure']}", transient=True)
+    row = msgspec.json.decode(content, type=dict[str, Any])
+    return {name: int(value) for name, value in row.items()}
+
+
+def _disk(data_dir: Path) -> Check:
+    free = shutil.disk_usage(data_dir).free
+    says = f"{data_dir} has {free / 1e9:.1f} GB free"
+    return Check("data directory", ok=free >= FREE_BYTES_MIN, says=says)
+
+
+def _plan(settings: Settings) -> Check:
+    folder = Path(settings.plan) if settings.plan else DEFAULT_PLAN_DIR
+    try:
+        plan = load_plan(folder)
+    except PlanError as error:
+        return Check("tracking plan", ok=False, says=str(error))
+    return Check("tracking plan", ok=True, says=f"{plan.name} {plan.version}, {len(plan.events)} events")
+
+
+def _geo(settings: Settings) -> Check:
+    try:
+        return Check("geo", ok=True, says=open_geo(settings.geo).name)
+    except GeoError as error:
+        return Check("geo", ok=False, says=str(error))
+
+
+def _sources(data_dir: Path) -> Check:
+    try:
+        sources = read_sources(data_dir)
+    except SourceError as error:
+        return Check("sources", ok=False, says=str(error))
+    enabled = sum(source.enabled for source in sources)
+    return Check("sources", ok=enabled > 0, says=f"{enabled} enabled of {len(sources)}")

@@ -1,0 +1,82 @@
+"""One process tree per data directory: a lock that lives as long as any of its processes.
+
+The lock is a flock on an open file that the supervisor's children inherit, so a new collector cannot start beside the
+remains of one that was killed. The file names the holder for the message that refuses the next one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+FILE_NAME = "lock"
+# Children of a killed supervisor notice within a second and drain for at most ten.
+LEFTOVER_SECONDS_MAX = 15.0
+
+
+class InUse(Exception):
+    """Another process uses the data directory; the text is one sentence that names it."""
+
+
+def acquire(data_dir: Path, what: str) -> int:
+    """Lock a data directory for this process and the children it hands the descriptor to.
+
+    Args:
+        data_dir: The directory, which must exist.
+        what: The command, for the message that others get.
+    Returns:
+        The descriptor; the lock ends when all its copies are closed.
+    Raises:
+        InUse: naming the holder. Where the holder is dead and only its children are left, they are waited for.
+    """
+    path = data_dir / FILE_NAME
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + LEFTOVER_SECONDS_MAX
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            pid, command = _holder(path)
+            if _alive(pid) or time.monotonic() > deadline:
+                os.close(descriptor)
+                raise InUse(
+                    f"data directory {data_dir} is in use by process {pid} ({command}); stop it, or choose another "
+                    "directory with --data"
+                ) from None
+            time.sleep(0.05)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()} {what}\n".encode(), 0)
+    return descriptor
+
+
+def holder(data_dir: Path) -> tuple[int, str] | None:
+    """Process id and command of who holds the directory; None when nobody does."""
+    path = data_dir / FILE_NAME
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return _holder(path)
+    return None
+
+
+def _holder(path: Path) -> tuple[int, str]:
+    pid, _, command = path.read_text().strip().partition(" ")
+    return (int(pid), command) if pid.isdigit() else (0, "starting")
+
+
+def _alive(pid: int) -> bool:
+    if pid <= 0:
+        return True  # it has locked and not yet written its name
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,138 @@
+"""The store process: the one that opens the database, loads the spool into it and answers queries on its socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from collector.cli.child import Server, log_to_stderr, now_ms, orders
+from collector.config import Settings
+from collector.console import SOCKET_NAME, console
+from collector.load import RETRY_SECONDS_MAX, Loader
+from collector.migrate import MigrationError, migrate
+from collector.store import Store, StoreError
+
+log = logging.getLogger("footfall.store")
+
+STOP_SECONDS_MAX = 7.0  # the loader drains for five; an insert under way may take a little longer
+
+
+class Keeper:
+    """The database's two lanes, one to load and one to ask, and the thread that loads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._data_dir = Path(settings.data)
+        self._stop = threading.Event()
+        self._load_lane: Store | None = None
+        self._query_lane: Store | None = None
+        self._loader: Loader | None = None
+        self._failure: str | None = "the database is being opened"
+        self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
+
+    def start(self) -> None:
+        """Begin to connect and load, in a thread of its own: nothing waits for the database."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Load once more what is there, then let go of the database."""
+        self._stop.set()
+        self._thread.join(STOP_SECONDS_MAX)
+
+    def query_lane(self) -> Store | None:
+        """The store for queries; None while there is none."""
+        return self._query_lane
+
+    def migrate(self) -> list[str]:
+        """Apply what is pending. Raises StoreError."""
+        if self._load_lane is None:
+            raise StoreError(self._failure or "the database cannot be reached yet", transient=True)
+        try:
+            return migrate(self._load_lane)
+        except MigrationError as error:
+            raise StoreError(str(error), transient=False) from error
+
+    def status(self) -> dict[str, Any]:
+        """What `footfall doctor` shows of this process."""
+        loader, lane = self._loader, self._query_lane
+        shown: dict[str, Any] = {"failure": self._failure, "connected": lane is not None}
+        if loader is not None:
+            shown["failure"] = loader.failure
+            shown["positions"] = msgspec.to_builtins(loader.positions)
+            shown["inserts"] = loader.inserts
+            shown["insert_seconds"] = round(loader.insert_seconds, 3)
+        return shown
+
+    def _run(self) -> None:
+        pause = 0.2
+        while not self._stop.is_set():
+            try:
+                self._open()
+                break
+            except (StoreError, MigrationError) as error:
+                self._failure = str(error)
+                log.warning("the database cannot be used, trying again in %.1f s: %s", pause, error)
+                self._stop.wait(pause)
+                pause = min(pause * 2, RETRY_SECONDS_MAX)
+        if self._loader is not None:
+            self._loader.run(self._stop)
+
+    def _open(self) -> None:
+        settings = self._settings
+        self._load_lane = self._load_lane or Store(settings.dsn)
+        for applied in migrate(self._load_lane):
+            log.info("applied %s", applied)
+        self._query_lane = Store(settings.dsn, read_only=True)
+        self._loader = Loader(
+            self._data_dir,
+            self._load_lane,
+            now_ms,
+            rows_max=settings.load_rows_max,
+            interval_ms=settings.load_interval_ms,
+        )
+        self._failure = None
+
+
+def main() -> None:
+    """Run until told to stop."""
+    told = orders()
+    log_to_stderr(told.name)
+    keeper = Keeper(told.settings)
+    keeper.start()
+    asyncio.run(_serve(keeper, _listener(Path(told.settings.data))))
+    keeper.stop()
+    os._exit(0)  # the embedded engine's own threads do not always end with the interpreter
+
+
+async def _serve(keeper: Keeper, listener: socket.socket) -> None:
+    app = console(keeper.query_lane, keeper.status, keeper.migrate)
+    config = uvicorn.Config(
+        app, lifespan="off", ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=1
+    )
+    await Server(config).run_until_stopped([listener])
+
+
+def _listener(data_dir: Path) -> socket.socket:
+    """The socket in the data directory, bound from inside it: a path of a socket may have only about 100 bytes."""
+    os.chdir(data_dir)
+    Path(SOCKET_NAME).unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)
+    try:
+        listener.bind(SOCKET_NAME)
+    finally:
+        os.umask(mask)
+    listener.listen(64)
+    return listener
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Settings: one TOML file, then FOOTFALL_… environment variables, then flags; the later wins.
+
+Read once by `cli` and passed down as arguments: no other module imports this one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta, Struct
+
+ENVIRONMENT_PREFIX = "FOOTFALL_"
+# Set by tests and by the shell around us; they configure no collector.
+_ENVIRONMENT_IGNORED = ("FOOTFALL_CONFIG", "FOOTFALL_TEST_")
+
+
+class ConfigError(Exception):
+    """Settings that cannot be used; the text is one sentence."""
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Every setting with its default. The TOML file has these names at its top level."""
+
+    data: str = "footfall-data"
+    """Data directory: spool, sources, salts and, for chDB, the database."""
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 for every interface."""
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8765
+    """Port to listen on; 0 lets the system choose."""
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1
+    """Worker processes that receive events."""
+    clickhouse: str = ""
+    """http(s)://user:password@host:port/database; empty for the embedded engine in the data directory."""
+    plan: str = ""
+    """Folder of the tracking plan; empty for the one that ships."""
+    geo: str = "registry"
+    """`registry` for countries out of the box, or the path of a MaxMind-format .mmdb file."""
+    public_url: str = ""
+    """Where browsers reach the collector, for the snippet; empty for http://host:port."""
+    trusted_proxies: list[str] = []
+    """Networks whose X-Forwarded-For is believed, such as ["10.0.0.0/8"]."""
+    load_rows_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 50_000
+    """Rows of one insert into ClickHouse at most."""
+    load_interval_ms: Annotated[int, Meta(ge=10, le=60_000)] = 500
+    """Least time between two inserts while there is little to load."""
+
+    @property
+    def dsn(self) -> str:
+        """The ClickHouse to use: the configured server, or chDB in the data directory."""
+        return self.clickhouse or f"chdb://{Path(self.data).absolute() / 'db'}"
+
+
+def load_settings(file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
+    """Lay file, environment and flags over the defaults.
+
+    Args:
+        file: The TOML file, or None for none.
+        environment: All environment variables; those that start with FOOTFALL_ count. Lists are comma-separated.
+        flags: Values given on the command line; None means not given.
+    Raises:
+        ConfigError: naming the file or variable, what was found, and the nearest known name.
+    """
+    values: dict[str, Any] = {}
+    if file is not None:
+        for name, value in _read(file).items():
+            values[_known(name, f"{file}")] = value
+            _checked({name: value}, f"{file}")
+    for variable in sorted(environment):
+        if variable.startswith(ENVIRONMENT_PREFIX) and not variable.startswith(_ENVIRONMENT_IGNORED):
+            name = _known(variable.removeprefix(ENVIRONMENT_PREFIX).lower(), "the environment", variable)
+            values[name] = _from_text(name, environment[variable], variable)
+    values.update({name: value for name, value in flags.items() if value is not None})
+    settings = _checked(values, "the command line")
+    if settings.clickhouse and urlsplit(settings.clickhouse).scheme not in ("chdb", "http", "https"):
+        raise ConfigError(
+            f"clickhouse is {_masked(settings.clickhouse)!r}; it must start with http://, https:// or chdb://"
+        )
+    return settings
+
+
+def masked(settings: Settings) -> dict[str, Any]:
+    """The settings as `footfall config` shows them: passwords replaced by ***."""
+    shown = msgspec.structs.asdict(settings)
+    shown["clickhouse"] = _masked(settings.dsn)
+    return shown
+
+
+def _masked(dsn: str) -> str:
+    parts = urlsplit(dsn)
+    if parts.password is None:
+        return dsn
+    return parts._replace(netloc=f"{parts.username or ''}:***@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}; give the path of a TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not TOML: {error}") from error
+
+
+def _known(name: str, where: str, shown: str | None = None) -> str:
+    if name in Settings.__struct_fields__:
+        return name
+    near = difflib.get_close_matches(name, Settings.__struct_fields__, n=1, cutoff=0.0)[0]
+    if shown is not None:
+        shown_near = ENVIRONMENT_PREFIX + near.upper()
+        raise ConfigError(f"{where} has an unknown setting {shown}; did you mean {shown_near}?")
+    raise ConfigError(f"{where} has an unknown setting {name!r}; did you mean {near!r}?")
+
+
+def _from_text(name: str, text: str, variable: str) -> Any:
+    if isinstance(getattr(Settings(), name), list):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if isinstance(getattr(Settings(), name), int):
+        try:
+            return int(text)
+        except ValueError as error:
+            raise ConfigError(f"{variable} is {text!r}; it must be a whole number") from error
+    return text
+
+
+def _checked(values: dict[str, Any], where: str) -> Settings:
+    try:
+        return msgspec.convert(values, Settings)
+    except msgspec.ValidationError as error:
+        text, _, at = str(error).partition(" - at `$.")
+        raise ConfigError(f"{where}: setting {at.rstrip('`')!r}: {text}") from error

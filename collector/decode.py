@@ -1,0 +1,303 @@
+"""From the bytes of a request to the envelopes it carries.
+
+A body is trusted in no way: it is checked for UTF-8 first (msgspec skips bytes it does not need without looking at
+them), decoded once, typed, and only when that fails event by event, so that one bad event costs its neighbours nothing.
+Properties, traits and context stay raw.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import zlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from collector.reason import Reason, Refused, Rejected
+from collector.record import Envelope
+
+BODY_BYTES_MAX = 512_000  # Segment's own limit is 500 KB a batch: whatever its clients send fits
+EVENT_BYTES_MAX = 32_768  # and 32 KB an event
+EVENTS_MAX = 2_500
+QUERY_BYTES_MAX = 8_192
+NAME_CHARS_MAX = 256
+ID_CHARS_MAX = 256
+MESSAGE_ID_CHARS_MAX = 100
+
+TYPES = frozenset({"track", "page", "screen", "identify", "group", "alias"})
+
+# A high surrogate without its low one, or a low one alone: what is left when JavaScript cuts a string inside an emoji.
+_LONE_SURROGATE = re.compile(
+    rb"(?<!\\)((?:\\\\)*)(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+)
+
+
+class Batch(Struct, gc=False):
+    """A decoded POST body. `events` keeps the sender's order; an event that cannot be read is a Rejected in its place.
+
+    `raws` holds each event's own bytes; it is empty when every event decoded, because nothing needs them then.
+    """
+
+    events: Sequence[Envelope | Rejected]
+    raws: Sequence[bytes]
+    context: Raw | UnsetType
+    sent_at: str | int | float | None
+    write_key: str | None
+
+
+class _Body(Struct, gc=False):
+    batch: list[Envelope]
+    context: Raw | UnsetType = UNSET
+    sentAt: str | int | float | None = None
+    writeKey: str | None = None
+
+
+class _LooseBody(Struct, gc=False):
+    batch: list[Raw]
+    context: Raw | UnsetType = UNSET
+    sentAt: Raw | UnsetType = UNSET
+    writeKey: Raw | UnsetType = UNSET
+
+
+_decode_body = msgspec.json.Decoder(_Body).decode
+_decode_loose = msgspec.json.Decoder(_LooseBody).decode
+_decode_envelope = msgspec.json.Decoder(Envelope).decode
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_raws = msgspec.json.Decoder(list[Raw]).decode
+_decode_any = msgspec.json.Decoder().decode
+
+
+def decode_batch(body: bytes) -> Batch:
+    """Decode the body of POST /v1/batch.
+
+    Args:
+        body: Uncompressed UTF-8 JSON, `{"batch": [event, …], "context": {…}, "sentAt": …, "writeKey": …}`.
+    Raises:
+        Refused: BODY_EMPTY, NOT_JSON (with the byte where reading stopped) or NOT_A_BATCH. The whole body is refused,
+            because nothing in it can be told apart.
+    Source: the Segment HTTP tracking API, section "batch".
+    """
+    body = _readable(body)
+    try:
+        decoded = _decode_body(body)
+    except msgspec.ValidationError:
+        return _decode_each(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _not_json(error) from error
+    _check_count(len(decoded.batch))
+    return Batch(decoded.batch, (), decoded.context, decoded.sentAt, decoded.writeKey)
+
+
+def decode_single(body: bytes, kind: str) -> Batch:
+    """Decode the body of POST /v1/<type>: one event whose `type` the path gives. Raises as decode_batch."""
+    body = _readable(body)
+    event: Envelope | Rejected
+    try:
+        event = _decode_envelope(body)
+    except msgspec.ValidationError as error:
+        fields = _object_or_refused(body)
+        rejected = _envelope_error(error)
+        return Batch([rejected], [body], UNSET, _text_of(fields, "sentAt"), _text_of(fields, "writeKey"))
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _not_json(error) from error
+    event.type = kind
+    return Batch([event], [body], UNSET, event.sentAt, event.writeKey)
+
+
+def raw_events(body: bytes) -> list[bytes]:
+    """Each event's own bytes of a body that decode_batch has read; needed only when one of them is rejected."""
+    return [bytes(raw) for raw in _decode_loose(_readable(body)).batch]
+
+
+def decode_pixel(query: str) -> Batch:
+    """Decode the query string of GET /v1/p.gif into one event.
+
+    Either `data=` holds the event as base64 or plain JSON, or the parameters are the event's own fields (`event`,
+    `type`, `userId`, `anonymousId`, `messageId`, `url`, `referrer`, `title`) and all others become its properties.
+
+    Raises:
+        Refused: BAD_QUERY with what to send instead.
+    """
+    fields = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=200))
+    write_key = fields.pop("write_key", None) or fields.pop("writeKey", None)
+    data = fields.pop("data", None)
+    if data is not None:
+        batch = decode_single(_pixel_data(data), "track")
+        first = batch.events[0]
+        if isinstance(first, Envelope) and first.event is None:
+            first.type = "page"
+        batch.write_key = write_key or batch.write_key
+        return batch
+    envelope: dict[str, object] = {name: fields.pop(name) for name in _PIXEL_FIELDS if name in fields}
+    kind = str(envelope.get("type") or ("track" if "event" in envelope else "page"))
+    envelope["properties"] = fields
+    page = {name: fields[name] for name in ("url", "referrer", "title") if name in fields}
+    if page:
+        envelope["context"] = {"page": page}
+    batch = decode_single(msgspec.json.encode(envelope), kind)
+    batch.write_key = write_key
+    return batch
+
+
+_PIXEL_FIELDS = ("type", "event", "name", "userId", "anonymousId", "messageId", "timestamp", "groupId", "previousId")
+
+
+def _pixel_data(data: str) -> bytes:
+    if data.lstrip().startswith("{"):
+        return data.encode()
+    padded = data.replace("-", "+").replace("_", "/").replace(" ", "+")
+    try:
+        return base64.b64decode(padded + "=" * (-len(padded) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Refused(Reason.BAD_QUERY, "data is neither JSON nor base64; encode the event's JSON as base64") from error
+
+
+def gunzip(body: bytes) -> bytes:
+    """Unpack a gzip body, stopping at BODY_BYTES_MAX: a small bomb must not become a large buffer.
+
+    Raises:
+        Refused: BAD_COMPRESSION, or BODY_TOO_LARGE once the limit is passed.
+    """
+    unpack = zlib.decompressobj(wbits=31)
+    try:
+        data = unpack.decompress(body, BODY_BYTES_MAX + 1)
+    except zlib.error as error:
+        raise Refused(
+            Reason.BAD_COMPRESSION, f"body is not valid gzip ({error}); send it whole or uncompressed"
+        ) from error
+    if len(data) > BODY_BYTES_MAX:
+        raise Refused(
+            Reason.BODY_TOO_LARGE,
+            f"body unpacks to more than {BODY_BYTES_MAX:,} bytes, the limit; send smaller batches",
+        )
+    if not unpack.eof:
+        raise Refused(Reason.BAD_COMPRESSION, "gzip body ends too early; send it whole or uncompressed")
+    return data
+
+
+@lru_cache(maxsize=4_096)
+def snake_case(name: str) -> str:
+    """An event name as the database spells it: `Order Completed`, `orderCompleted` -> `order_completed`.
+
+    Letters of any script stay; everything else becomes one underscore.
+    """
+    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
+    spaced = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", spaced)
+    return re.sub(r"\W+", "_", spaced.replace("_", " ")).strip("_").lower()
+
+
+_EPOCH_MAX_MS = 4_102_444_800_000  # 2100-01-01: later than any honest clock, inside every ClickHouse time type
+
+
+def parse_time(value: str | int | float | None) -> int | None:
+    """A client's time as integer milliseconds since the epoch, UTC; None when absent or unreadable.
+
+    Accepts ISO 8601 (a naive one is read as UTC), and a number: seconds below 1e11, else milliseconds. The result is
+    clamped into 1970..2100, the same way for every retry of one event.
+    """
+    if value is None or value == "":
+        return None
+    try:
+        if isinstance(value, str):
+            moment = datetime.fromisoformat(value[:40])
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=UTC)
+            milliseconds = (moment - _EPOCH) // _MILLISECOND
+        else:
+            milliseconds = int(value * 1000) if abs(value) < 1e11 else int(value)
+    except (ValueError, OverflowError):
+        return None
+    return min(max(milliseconds, 0), _EPOCH_MAX_MS)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = (datetime(1970, 1, 1, 0, 0, 1) - datetime(1970, 1, 1)) / 1000
+
+
+def _readable(body: bytes) -> bytes:
+    """The body as bytes that msgspec can trust: UTF-8, without BOM, lone surrogates replaced."""
+    if not body or body.isspace():
+        raise Refused(Reason.BODY_EMPTY, "body is empty; send a JSON object with a batch of events")
+    if not body.isascii():
+        if body.startswith(b"\xef\xbb\xbf"):
+            body = body[3:]
+        try:
+            body.decode()
+        except UnicodeDecodeError as error:
+            raise Refused(
+                Reason.NOT_JSON, f"body is not UTF-8 at byte {error.start:,} ({error.reason}); encode it as UTF-8"
+            ) from error
+    if b"\\ud" in body or b"\\uD" in body:
+        body = _LONE_SURROGATE.sub(rb"\1\\ufffd", body)
+    return body
+
+
+def _decode_each(body: bytes) -> Batch:
+    """Decode a body of which some event has the wrong shape: each event on its own."""
+    try:
+        loose = _decode_loose(body)
+    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
+        raise Refused(
+            Reason.NOT_A_BATCH, f"body is not a batch ({error}); send an object with a list of events under batch"
+        ) from error
+    _check_count(len(loose.batch))
+    raws = [bytes(raw) for raw in loose.batch]
+    events: list[Envelope | Rejected] = []
+    for raw in raws:
+        try:
+            events.append(_decode_envelope(raw))
+        except msgspec.ValidationError as error:
+            events.append(_envelope_error(error))
+        except RecursionError:
+            events.append(Rejected(Reason.EVENT_FIELD_INVALID, "", "event is nested too deeply; flatten it"))
+    fields = {"sentAt": loose.sentAt, "writeKey": loose.writeKey}
+    return Batch(events, raws, loose.context, _text_of(fields, "sentAt"), _text_of(fields, "writeKey"))
+
+
+def _text_of(fields: dict[str, Raw | UnsetType] | dict[str, Raw], name: str) -> str | None:
+    raw = fields.get(name, UNSET)
+    if isinstance(raw, UnsetType):
+        return None
+    value = _decode_any(raw)
+    return value if isinstance(value, str) else None
+
+
+def _object_or_refused(body: bytes) -> dict[str, Raw]:
+    try:
+        return _decode_fields(body)
+    except msgspec.ValidationError as error:
+        raise Refused(Reason.NOT_A_BATCH, "body is not a JSON object; send one event as an object") from error
+
+
+def _check_count(count: int) -> None:
+    if count > EVENTS_MAX:
+        raise Refused(
+            Reason.BODY_TOO_LARGE, f"batch has {count:,} events, the limit is {EVENTS_MAX:,}; send smaller batches"
+        )
+
+
+def _not_json(error: Exception) -> Refused:
+    if isinstance(error, RecursionError):
+        return Refused(Reason.NOT_JSON, "body is nested too deeply to be read; flatten it")
+    return Refused(Reason.NOT_JSON, f"body is not JSON: {error}; send one JSON object")
+
+
+_AT_PATH = re.compile(r" - at `\$\.?([^`]*)`$")
+
+
+def _envelope_error(error: msgspec.ValidationError) -> Rejected:
+    """msgspec's `Expected …, got … - at `$.messageId`` as a rejection with a pointer."""
+    text = str(error)
+    found = _AT_PATH.search(text)
+    field = found.group(1) if found else ""
+    if not field:
+        return Rejected(Reason.EVENT_NOT_OBJECT, "", f"event is no object ({text}); send an object with a type")
+    sentence = text[: found.start()] if found else text
+    return Rejected(Reason.EVENT_FIELD_INVALID, f"/{field}", f"{field}: {sentence}; send it as the Segment API has it")

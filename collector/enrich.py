@@ -1,0 +1,180 @@
+"""What the collector adds to an event: the facts of its request, of its context and of its page.
+
+Each is found once and kept for the next event that shares it: the request's for a whole batch, a context's behind a
+bounded cache, a page's inside `referrer`. Nothing here rejects: what cannot be read is left empty.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TypeVar
+
+import msgspec
+from msgspec import Raw, Struct, UnsetType
+
+from collector.device import Device, parse_device
+from collector.geo import Geo
+
+CONTEXT_CACHE_BYTES_MAX = 4_096  # a larger context is decoded each time, so that 1,024 of them stay under 10 MB
+TEXT_CHARS_MAX = 512
+TITLE_CHARS_MAX = 512
+PIXELS_MAX = 65_535
+
+
+class Request(Struct, frozen=True, gc=False):
+    """What one HTTP request says of all its events. The address is used and never written."""
+
+    received_ms: int
+    source_id: str
+    is_server: bool
+    address: str
+    user_agent: str
+    hints: tuple[str, str, str] = ("", "", "")
+
+
+class PageContext(Struct, frozen=True, gc=False):
+    """Where the event happened, as context.page or the properties of a page call state it."""
+
+    url: str = ""
+    referrer: str = ""
+    title: str = ""
+
+
+class _Screen(Struct, frozen=True, gc=False):
+    width: int | float = 0
+    height: int | float = 0
+    innerWidth: int | float = 0
+    innerHeight: int | float = 0
+
+
+class _Library(Struct, frozen=True, gc=False):
+    name: str = ""
+    version: str = ""
+
+
+class _Campaign(Struct, frozen=True, gc=False):
+    source: str = ""
+    medium: str = ""
+    name: str = ""
+    term: str = ""
+    content: str = ""
+
+
+class Context(Struct, frozen=True, gc=False):
+    """The parts of a Segment context that become columns."""
+
+    page: PageContext = PageContext()
+    screen: _Screen = _Screen()
+    library: _Library = _Library()
+    campaign: _Campaign = _Campaign()
+    locale: str = ""
+    timezone: str = ""
+    ip: str = ""
+    userAgent: str = ""
+
+
+class ContextFacts(Struct, frozen=True, gc=False):
+    """A context, read: its columns, and its JSON without the visitor's address."""
+
+    known: Context
+    text: str
+
+
+T = TypeVar("T", bound=Struct)
+
+NO_CONTEXT = ContextFacts(Context(), "{}")
+
+_decode_context = msgspec.json.Decoder(Context).decode
+_decode_page = msgspec.json.Decoder(PageContext).decode
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+def read_context(batch: Raw | UnsetType, event: Raw | UnsetType) -> ContextFacts:
+    """The context of an event: its own fields laid over those of its batch."""
+    outer, inner = _object_bytes(batch), _object_bytes(event)
+    if not outer and not inner:
+        return NO_CONTEXT
+    if len(outer) + len(inner) <= CONTEXT_CACHE_BYTES_MAX:
+        return _read_context_cached(outer, inner)
+    return _read_context(outer, inner)
+
+
+def read_page(properties: Raw | bytes) -> PageContext:
+    """The page a page call describes in its properties; empty where it does not."""
+    try:
+        return _decode_page(properties)
+    except (msgspec.MsgspecError, RecursionError):
+        return _lenient(bytes(properties), PageContext)
+
+
+def device_of(request: Request, context: Context) -> Device:
+    """Browser, system and class; a server key speaks for its visitor's user agent."""
+    if request.is_server and context.userAgent:
+        return parse_device(context.userAgent)
+    return parse_device(request.user_agent, *request.hints)
+
+
+def country_of(request: Request, context: Context, geo: Geo) -> str:
+    """ISO code of the country, or empty; a server key speaks for its visitor's address."""
+    return geo.country(context.ip if request.is_server and context.ip else request.address)
+
+
+def pixels(value: float) -> int:
+    """A screen measure as a UInt16; what is no sensible number counts as 0."""
+    return int(value) if 0 <= value <= PIXELS_MAX else 0
+
+
+def without_address(raw: bytes) -> bytes:
+    """An event's or a context's JSON with `ip` taken out of its context: an address is never written."""
+    if b'"ip"' not in raw:
+        return raw
+    try:
+        fields = _decode_object(raw)
+        fields.pop("ip", None)
+        if "context" in fields:
+            fields["context"] = Raw(without_address(bytes(fields["context"])))
+        return msgspec.json.encode(fields)
+    except (msgspec.MsgspecError, RecursionError):
+        return raw
+
+
+def _object_bytes(raw: Raw | UnsetType) -> bytes:
+    """The bytes of a JSON object; empty for an absent one, for null and for what is no object."""
+    data = b"" if isinstance(raw, UnsetType) else bytes(raw)
+    return data if data.startswith(b"{") else b""
+
+
+def _read_context(outer: bytes, inner: bytes) -> ContextFacts:
+    merged = _merged(outer, inner)
+    try:
+        known = _decode_context(merged)
+    except (msgspec.MsgspecError, RecursionError):
+        known = _lenient(merged, Context)
+    return ContextFacts(known, without_address(merged).decode())
+
+
+_read_context_cached = lru_cache(maxsize=1_024)(_read_context)
+
+
+def _merged(outer: bytes, inner: bytes) -> bytes:
+    if not outer or not inner:
+        return outer or inner
+    try:
+        return msgspec.json.encode({**_decode_object(outer), **_decode_object(inner)})
+    except (msgspec.MsgspecError, RecursionError):
+        return inner
+
+
+def _lenient(raw: bytes, shape: type[T]) -> T:
+    """Read field by field what a strict read refused: one field of a wrong type must not cost the others."""
+    try:
+        fields = _decode_object(raw)
+    except (msgspec.MsgspecError, RecursionError):
+        return shape()
+    found = {}
+    for field in msgspec.structs.fields(shape):
+        try:
+            found[field.name] = msgspec.json.decode(fields[field.name], type=field.type)
+        except (KeyError, msgspec.MsgspecError, RecursionError):
+            continue
+    return shape(**found)

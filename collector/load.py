@@ -1,0 +1,453 @@
+"""The loader: spooled rows into ClickHouse, exactly once.
+
+    cut -> write manifest (fsync) -> insert with its hash as token -> write positions (fsync) -> forget the segments
+
+One batch is in flight at a time and is never cut again: after a crash the manifest says which bytes and rows it was,
+and the same block goes out under the same token, which the table's deduplication window drops if it had arrived.
+Positions and the ledger of counts are one file, replaced atomically, so they can never disagree.
+
+An event sent twice by its client is dropped here. Ids of recent batches are kept in memory; an event that happened
+before the oldest of them is looked up in the database, by visitor. So a retry is found however late it comes; only
+one whose claimed time is missing or moved can slip through, and ReplacingMergeTree folds that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from collector.record import EVENT_COLUMNS, FAILED_COLUMNS, decode_rows
+from collector.spool import Damage, Record, is_sealed, read_records, segments, sync_folder, sync_segment
+from collector.store import Store, StoreError
+
+log = logging.getLogger("footfall.load")
+
+CUT_BYTES_MAX = 32 * 1024 * 1024  # rows in memory unfold to a few times their bytes
+READ_BYTES = 4 * 1024 * 1024
+GENERATION_IDS = 250_000  # two generations of ids at about 150 bytes each: at most 80 MB
+PROBE_IDS = 1_000  # ids of one look-up; keeps its SQL well under ClickHouse's max_query_size of 256 KB
+POLL_SECONDS = 0.05
+RETRY_SECONDS_MAX = 30.0
+DRAIN_SECONDS = 5.0  # at a stop; what is left stays in the spool and is loaded at the next start
+
+_MESSAGE_ID = EVENT_COLUMNS.index("message_id")
+_SOURCE_ID = EVENT_COLUMNS.index("source_id")
+_VISITOR_ID = EVENT_COLUMNS.index("visitor_id")
+_EVENT_TIME = EVENT_COLUMNS.index("event_time")
+_OCCURRED_AT = EVENT_COLUMNS.index("occurred_at")
+_RECEIVED_AT = EVENT_COLUMNS.index("received_at")
+_FAILED_MESSAGE_ID = FAILED_COLUMNS.index("message_id")
+_FAILED_SOURCE_ID = FAILED_COLUMNS.index("source_id")
+_FAILED_REASON = FAILED_COLUMNS.index("reason")
+
+
+class Ledger(Struct):
+    """Where every loaded event went: received = stored + deduplicated + rejected + dropped."""
+
+    received: int = 0
+    stored: int = 0
+    deduplicated: int = 0
+    rejected: int = 0
+    dropped: int = 0
+    damaged_bytes: int = 0
+
+
+class Positions(Struct):
+    """How far each segment is loaded, and the ledger up to there. `sequence` counts batches."""
+
+    collector_id: str
+    sequence: int = 0
+    segments: dict[str, int] = {}
+    ledger: Ledger = msgspec.field(default_factory=Ledger)
+
+
+class Range(Struct, array_like=True):
+    """The bytes of one segment that a batch holds."""
+
+    segment: str
+    start: int
+    end: int
+
+
+class Manifest(Struct):
+    """One batch, as it was before its first insert attempt. `skip` are indices of its events that are duplicates."""
+
+    sequence: int
+    batch_id: str
+    ranges: list[Range]
+    skip_events: list[int]
+    skip_failed: list[int]
+    schema: str
+    ledger: Ledger
+
+
+class Batch(Struct):
+    """A manifest with its rows."""
+
+    manifest: Manifest
+    events: list[list[object]]
+    failed: list[list[object]]
+
+
+SCHEMA = hashlib.sha256(",".join(EVENT_COLUMNS + FAILED_COLUMNS).encode()).hexdigest()[:16]
+
+
+def read_positions(data_dir: Path) -> Positions:
+    """The loader's state of a data directory; fresh where there is none. Raises OSError, msgspec.MsgspecError."""
+    path = data_dir / "load" / "positions.json"
+    if not path.exists():
+        return Positions(collector_id=os.urandom(8).hex())
+    return msgspec.json.decode(path.read_bytes(), type=Positions)
+
+
+class RecentIds:
+    """Ids of the events loaded last, in two generations. `since_ms`: all events received from then on are known."""
+
+    def __init__(self, since_ms: int) -> None:
+        self._young: set[str] = set()
+        self._old: set[str] = set()
+        self._young_since_ms = since_ms
+        self.since_ms = since_ms
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._young or key in self._old
+
+    def add(self, keys: Iterable[str], now_ms: int) -> None:
+        """Remember the ids of a committed batch, forgetting the oldest generation when there are too many."""
+        self._young.update(keys)
+        if len(self._young) >= GENERATION_IDS:
+            self._old, self._young = self._young, set()
+            self.since_ms, self._young_since_ms = self._young_since_ms, now_ms
+
+
+class Loader:
+    """Loads one data directory's spool. Not thread-safe: one thread calls `step`."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        store: Store,
+        now_ms: Callable[[], int],
+        rows_max: int = 50_000,
+        interval_ms: int = 500,
+    ) -> None:
+        self._spool = data_dir / "spool"
+        self._folder = data_dir / "load"
+        self._store = store
+        self._now_ms = now_ms
+        self._rows_max = rows_max
+        self._interval_ms = interval_ms
+        self._last_load_ms = 0
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._spool.mkdir(parents=True, exist_ok=True)
+        self.positions = read_positions(data_dir)
+        if self.positions.sequence == 0:
+            self._write(self._folder / "positions.json", msgspec.json.encode(self.positions))
+        self._recent = RecentIds(now_ms())
+        self._batch_keys: list[str] = []
+        self.failure: str | None = None
+        self.insert_seconds = 0.0
+        self.inserts = 0
+
+    def recover(self) -> None:
+        """Finish the batch that a crash left in flight. Raises StoreError when the database cannot be asked."""
+        manifest = self._read_manifest()
+        if manifest is None or manifest.sequence <= self.positions.sequence:
+            return
+        batch = self._batch_of(manifest)
+        if batch is None:
+            log.error("batch %s cannot be read again; its events are loaded anew by id", manifest.batch_id)
+            self._forget_manifest()
+            return
+        log.info("batch %s was in flight: sending it again under its token", manifest.batch_id)
+        self._insert(batch)
+        self._commit(batch)
+
+    def step(self, *, wait: bool = True) -> int:
+        """Load one batch if there is enough to load.
+
+        Args:
+            wait: Let a small batch grow until `interval_ms` have passed since the last one.
+        Returns:
+            The number of events taken from the spool; 0 when there was nothing to do.
+        Raises:
+            StoreError: the insert failed; the batch stays in flight and the next `recover` sends it again.
+        """
+        due = self._now_ms() - self._last_load_ms >= self._interval_ms or self._now_ms() < self._last_load_ms
+        if wait and not due and self._waiting_bytes() < READ_BYTES:
+            return 0
+        batch = self._cut()
+        self._tidy()
+        if batch is None:
+            return 0
+        self._write(self._folder / "manifest.json", msgspec.json.encode(batch.manifest))
+        self._insert(batch)
+        taken = batch.manifest.ledger.received - self.positions.ledger.received
+        self._commit(batch)
+        self._last_load_ms = self._now_ms()
+        return taken
+
+    def run(self, stop: threading.Event) -> None:
+        """Load until told to stop, then for DRAIN_SECONDS more what is there. Failures are retried, ever more slowly."""
+        pause = 0.1
+        recovered = False
+        deadline = float("inf")
+        while time.monotonic() < deadline:
+            stopping = stop.is_set()
+            if stopping:
+                deadline = min(deadline, time.monotonic() + DRAIN_SECONDS)
+            try:
+                if not recovered:
+                    self.recover()
+                    recovered = True
+                while self.step(wait=not stopping) and time.monotonic() < deadline and stop.is_set() == stopping:
+                    pass
+                self.failure, pause = None, 0.1
+            except (StoreError, OSError) as error:
+                recovered = False
+                self.failure = str(error)
+                log.warning("loading failed, trying again in %.1f s: %s", pause, error)
+                if stopping or stop.wait(pause):
+                    return
+                pause = min(pause * 2, RETRY_SECONDS_MAX)
+                continue
+            if stopping:
+                return
+            stop.wait(POLL_SECONDS)
+
+    def _waiting_bytes(self) -> int:
+        total = 0
+        for path in segments(self._spool):
+            total += path.stat().st_size - self.positions.segments.get(path.name, 0)
+        return total
+
+    def _cut(self) -> Batch | None:
+        """Take the next records of all segments, drop duplicates, and describe the rest in a manifest."""
+        ledger = msgspec.structs.replace(self.positions.ledger)
+        ranges: list[Range] = []
+        payloads: list[bytes] = []
+        rows = size = 0
+        for path in segments(self._spool):
+            start = self.positions.segments.get(path.name, 0)
+            # Asked before reading: a segment that is sealed now holds all it ever will.
+            sealed = is_sealed(path)
+            if path.stat().st_size <= start:
+                continue
+            sync_segment(path)
+            end = start
+            while rows < self._rows_max and size < CUT_BYTES_MAX:
+                before = end
+                for item in read_records(path, end, READ_BYTES, sealed=sealed):
+                    end = item.end
+                    if isinstance(item, Damage):
+                        self._keep_damage(path, item, ledger)
+                        continue
+                    payloads.append(item.payload)
+                    _count(item, ledger)
+                    rows += item.accepted + item.rejected
+                    size += len(item.payload)
+                    if rows >= self._rows_max or size >= CUT_BYTES_MAX:
+                        break
+                if end == before:
+                    break
+            if end > start:
+                ranges.append(Range(path.name, start, end))
+            if rows >= self._rows_max or size >= CUT_BYTES_MAX:
+                break
+        if not ranges:
+            return None
+        events, failed = _unpack(payloads)
+        skip_events, skip_failed = self._duplicates(events, failed)
+        ledger.deduplicated += len(skip_events) + len(skip_failed)
+        ledger.stored += len(events) - len(skip_events)
+        ledger.rejected += len(failed) - len(skip_failed)
+        sequence = self.positions.sequence + 1
+        batch_id = self._batch_id(sequence, payloads, skip_events, skip_failed)
+        manifest = Manifest(sequence, batch_id, ranges, skip_events, skip_failed, SCHEMA, ledger)
+        return _without_skipped(manifest, events, failed)
+
+    def _batch_id(self, sequence: int, payloads: Sequence[bytes], *skips: list[int]) -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(f"{self.positions.collector_id} {sequence} {SCHEMA} {skips}".encode())
+        for payload in payloads:
+            digest.update(payload)
+        return digest.hexdigest()
+
+    def _batch_of(self, manifest: Manifest) -> Batch | None:
+        """Read a manifest's rows again; None when they are not what they were."""
+        payloads: list[bytes] = []
+        for part in manifest.ranges:
+            path = self._spool / part.segment
+            position = part.start
+            while position < part.end and path.exists():
+                before = position
+                for item in read_records(path, position, READ_BYTES, sealed=True):
+                    if item.end > part.end:
+                        break
+                    position = item.end
+                    if isinstance(item, Record):
+                        payloads.append(item.payload)
+                if position == before:
+                    return None
+        again = self._batch_id(manifest.sequence, payloads, manifest.skip_events, manifest.skip_failed)
+        if again != manifest.batch_id or manifest.schema != SCHEMA:
+            return None
+        return _without_skipped(manifest, *_unpack(payloads))
+
+    def _duplicates(self, events: list[list[object]], failed: list[list[object]]) -> tuple[list[int], list[int]]:
+        """Indices of the rows whose event is stored already, or stands earlier in this batch."""
+        seen: set[str] = set()
+        skip_events: list[int] = []
+        late: dict[str, list[object]] = {}
+        since_ms = self._recent.since_ms
+        keys = [f"{row[_SOURCE_ID]}\0{row[_MESSAGE_ID]}" for row in events]
+        for index, (key, row) in enumerate(zip(keys, events, strict=True)):
+            if key in self._recent or key in seen:
+                skip_events.append(index)
+                continue
+            seen.add(key)
+            event_ms, received_ms = row[_EVENT_TIME], row[_RECEIVED_AT]
+            assert isinstance(event_ms, int)
+            # Without a time of its own an event may be older than it looks.
+            if event_ms < since_ms or row[_OCCURRED_AT] == received_ms:
+                late[key] = row
+        stored = self._stored(late)
+        if stored:
+            skipped = set(skip_events)
+            skip_events.extend(i for i, key in enumerate(keys) if key in stored and i not in skipped)
+            skip_events.sort()
+            seen -= stored
+        skip_failed: list[int] = []
+        for index, row in enumerate(failed):
+            key = f"{row[_FAILED_SOURCE_ID]}\0{row[_FAILED_MESSAGE_ID]}\0{row[_FAILED_REASON]}"
+            if key in self._recent or key in seen:
+                skip_failed.append(index)
+            seen.add(key)
+        self._batch_keys = list(seen)
+        return skip_events, skip_failed
+
+    def _stored(self, late: dict[str, list[object]]) -> set[str]:
+        """Which of these are in the database: a look-up along the sort key."""
+        found: set[str] = set()
+        rows = list(late.values())
+        for start in range(0, len(rows), PROBE_IDS):
+            part = rows[start : start + PROBE_IDS]
+            visitors = ",".join({f"({_quoted(row[_SOURCE_ID])},{_quoted(row[_VISITOR_ID])})" for row in part})
+            ids = ",".join(_quoted(row[_MESSAGE_ID]) for row in part)
+            answer = self._store.rows(
+                f"SELECT source_id, message_id FROM {self._store.database}.events "
+                f"WHERE (source_id, visitor_id) IN ({visitors}) AND message_id IN ({ids})"
+            )
+            found.update(f"{source}\0{message_id}" for source, message_id in answer)
+        return found & late.keys()
+
+    def _insert(self, batch: Batch) -> None:
+        begun = time.monotonic()
+        batch_id = batch.manifest.batch_id
+        for table, names, rows in (
+            ("events", EVENT_COLUMNS, batch.events),
+            ("failed_events", FAILED_COLUMNS, batch.failed),
+        ):
+            if rows:
+                columns = [*zip(*rows, strict=True), [batch_id] * len(rows)]
+                self._store.insert(table, [*names, "batch_id"], columns, token=batch_id)
+        self.insert_seconds += time.monotonic() - begun
+        self.inserts += 1
+
+    def _commit(self, batch: Batch) -> None:
+        """Make the batch's end the new beginning. Ids count as seen only from here on."""
+        positions = msgspec.structs.replace(self.positions, sequence=batch.manifest.sequence)
+        positions.ledger = batch.manifest.ledger
+        positions.segments = dict(self.positions.segments)
+        for part in batch.manifest.ranges:
+            positions.segments[part.segment] = part.end
+        self._write(self._folder / "positions.json", msgspec.json.encode(positions))
+        self.positions = positions
+        self._recent.add(self._batch_keys, self._now_ms())
+        self._batch_keys = []
+
+    def _tidy(self) -> None:
+        """Delete sealed segments that are loaded to their end, and forget the positions of deleted ones."""
+        present = set()
+        for path in segments(self._spool):
+            loaded = self.positions.segments.get(path.name, 0)
+            if is_sealed(path) and path.stat().st_size <= max(loaded, len(b"FFSPOOL1")):
+                path.unlink()
+            else:
+                present.add(path.name)
+        # Not written: the next commit does it. A name is never used twice, so a stale one does no harm.
+        self.positions.segments = {name: end for name, end in self.positions.segments.items() if name in present}
+
+    def _keep_damage(self, path: Path, damage: Damage, ledger: Ledger) -> None:
+        """Set unreadable bytes aside. A torn tail was never acknowledged and is only left behind."""
+        if damage.torn:
+            log.info("%s ends in %d bytes of an unfinished append", path.name, damage.end - damage.start)
+            return
+        folder = self._spool / "damaged"
+        folder.mkdir(exist_ok=True)
+        target = folder / f"{path.name}.{damage.start}-{damage.end}"
+        with path.open("rb") as source, target.open("wb") as kept:
+            source.seek(damage.start)
+            shutil.copyfileobj(source, kept)
+            kept.truncate(damage.end - damage.start)
+        ledger.damaged_bytes += damage.end - damage.start
+        log.error("%s is damaged at bytes %d to %d; kept in %s", path.name, damage.start, damage.end, target)
+
+    def _read_manifest(self) -> Manifest | None:
+        try:
+            return msgspec.json.decode((self._folder / "manifest.json").read_bytes(), type=Manifest)
+        except FileNotFoundError:
+            return None
+
+    def _forget_manifest(self) -> None:
+        (self._folder / "manifest.json").unlink(missing_ok=True)
+        sync_folder(self._folder)
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """Replace a file so that after any crash it is the old one or the new one."""
+        fresh = path.with_suffix(".new")
+        with fresh.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+        sync_folder(path.parent)
+
+
+def _count(record: Record, ledger: Ledger) -> None:
+    ledger.received += record.accepted + record.rejected + record.dropped
+    ledger.dropped += record.dropped
+
+
+def _unpack(payloads: Iterable[bytes]) -> tuple[list[list[object]], list[list[object]]]:
+    events: list[list[object]] = []
+    failed: list[list[object]] = []
+    for payload in payloads:
+        rows = decode_rows(payload)
+        events += rows.events
+        failed += rows.failed
+    return events, failed
+
+
+def _without_skipped(manifest: Manifest, events: list[list[object]], failed: list[list[object]]) -> Batch:
+    if manifest.skip_events:
+        skip = set(manifest.skip_events)
+        events = [row for index, row in enumerate(events) if index not in skip]
+    if manifest.skip_failed:
+        skip = set(manifest.skip_failed)
+        failed = [row for index, row in enumerate(failed) if index not in skip]
+    return Batch(manifest, events, failed)
+
+
+def _quoted(value: object) -> str:
+    """A SQL string literal. A NUL would end the statement for the embedded engine."""
+    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'").replace("\0", "\\0") + "'"

@@ -1,0 +1,179 @@
+"""Bring a database up to date: numbered table files once each and in order, then every view.
+
+    sql/tables/NNN_name.sql --once, in order--> tables --recorded in--> migrations (number, name, checksum, applied_at)
+    sql/views/NAME.sql --when any file changed--> views, each after the views it reads
+
+Safe to run twice, to be killed at any point and to run twice at once: every statement is IF NOT EXISTS or OR REPLACE and
+a file is recorded only after its last statement, so that the worst case is to run a file again.
+"""
+
+from __future__ import annotations
+
+import re
+from graphlib import CycleError, TopologicalSorter
+from hashlib import sha256
+from pathlib import Path
+
+from msgspec import Struct
+
+from collector.paths import SQL_DIR
+from collector.store import Store
+
+# The row that records all views together. Table files are numbered from 1.
+VIEWS_NUMBER = 0
+VIEWS_NAME = "views"
+
+# Ordered by checksum too: if two versions of the code start on one new database at once, both rows stay and the next
+# start reports the difference instead of losing one of them. The default clock of applied_at is ClickHouse's own.
+MIGRATIONS_TABLE = """
+CREATE TABLE IF NOT EXISTS {database}.migrations
+(
+    number     UInt32 COMMENT 'Number of the table file; 0 for all views together.',
+    name       String,
+    checksum   String COMMENT 'SHA-256 of the file as it was applied.',
+    applied_at DateTime64(6, 'UTC') DEFAULT now64(6)
+)
+ENGINE = ReplacingMergeTree(applied_at)
+ORDER BY (number, checksum)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
+"""
+
+_TABLE_FILE = re.compile(r"^(\d{3})_\w+\.sql$")
+_READS = re.compile(r"\{database\}\.(\w+)")
+_END_OF_STATEMENT = re.compile(r";[ \t]*$", re.MULTILINE)
+
+
+class MigrationError(Exception):
+    """The database and this code do not fit together. The text is one sentence that says what to do."""
+
+
+class _File(Struct, frozen=True):
+    """One SQL file. `number` is 0 for a view."""
+
+    number: int
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        return sha256(self.text.encode()).hexdigest()
+
+
+def migrate(store: Store, sql_dir: Path = SQL_DIR) -> list[str]:
+    """Apply what is missing and return the names of the files applied; empty when the database was up to date.
+
+    Raises:
+        MigrationError: a file changed after it was applied, or the database is newer than this code. Nothing was done.
+        StoreError: ClickHouse refused or could not be reached. What was applied stays; run again.
+    """
+    tables, views = _table_files(sql_dir), _view_files(sql_dir)
+    missing = _missing_tables(store, tables)
+    outdated = _outdated_views(store, tables, views)
+    if missing or outdated:
+        store.command(f"CREATE DATABASE IF NOT EXISTS {store.database} ENGINE = Atomic")
+        store.command(_for_database(MIGRATIONS_TABLE, store))
+    for file in missing:
+        _run(store, file)
+        _record(store, file.number, file.name, file.checksum)
+    for file in outdated:
+        _run(store, file)
+    if outdated:
+        _record(store, VIEWS_NUMBER, VIEWS_NAME, _views_checksum(tables, views))
+    return [file.name for file in missing + outdated]
+
+
+def pending(store: Store, sql_dir: Path = SQL_DIR) -> list[str]:
+    """The names of the files that `migrate` would apply, in its order. Changes nothing. Raises as `migrate` does."""
+    tables, views = _table_files(sql_dir), _view_files(sql_dir)
+    return [file.name for file in _missing_tables(store, tables) + _outdated_views(store, tables, views)]
+
+
+def _missing_tables(store: Store, tables: list[_File]) -> list[_File]:
+    applied = _applied(store)
+    known = {file.number: file for file in tables}
+    for number, name, checksum in applied:
+        if number not in known:
+            raise MigrationError(
+                f"database {store.database} has migration {name}, which this version of footfall does not know; "
+                "install the version that made it, or a newer one"
+            )
+        if checksum != known[number].checksum:
+            raise MigrationError(
+                f"{name} was changed after it was applied to database {store.database}; "
+                "restore the file and put the change into a new one with the next number"
+            )
+    done = {number for number, _, _ in applied}
+    return [file for file in tables if file.number not in done]
+
+
+def _outdated_views(store: Store, tables: list[_File], views: list[_File]) -> list[_File]:
+    """All views or none: a view that reads `*` keeps the columns it was made with, so one change remakes them all."""
+    existing = _existing(store)
+    if "migrations" in existing and {file.name.removesuffix(".sql") for file in views} <= existing:
+        newest = store.rows(
+            f"SELECT argMax(checksum, applied_at) FROM {store.database}.migrations WHERE number = {VIEWS_NUMBER}"
+        )
+        if newest[0][0] == _views_checksum(tables, views):
+            return []
+    return views
+
+
+def _applied(store: Store) -> list[tuple[int, str, str]]:
+    if "migrations" not in _existing(store):
+        return []
+    rows = store.rows(
+        f"SELECT DISTINCT number, name, checksum FROM {store.database}.migrations "
+        f"WHERE number != {VIEWS_NUMBER} ORDER BY number"
+    )
+    return [(int(number), str(name), str(checksum)) for number, name, checksum in rows]
+
+
+def _existing(store: Store) -> set[str]:
+    rows = store.rows("SELECT name FROM system.tables WHERE database = {name:String}", {"name": store.database})
+    return {str(name) for (name,) in rows}
+
+
+def _table_files(sql_dir: Path) -> list[_File]:
+    files = []
+    for path in sorted((sql_dir / "tables").glob("*.sql")):
+        match = _TABLE_FILE.match(path.name)
+        if match is None:
+            raise MigrationError(f"{path.name} is not named NNN_name.sql; number it after the newest table file")
+        files.append(_File(int(match[1]), path.name, path.read_text(encoding="utf-8")))
+    if [file.number for file in files] != list(range(1, len(files) + 1)):
+        raise MigrationError("table files are not numbered 001, 002, … without gaps and repeats; number them so")
+    return files
+
+
+def _view_files(sql_dir: Path) -> list[_File]:
+    """The views, each after those it reads."""
+    files = {
+        path.stem: _File(VIEWS_NUMBER, path.name, path.read_text(encoding="utf-8"))
+        for path in sorted((sql_dir / "views").glob("*.sql"))
+    }
+    reads = {name: (set(_READS.findall(file.text)) & set(files)) - {name} for name, file in files.items()}
+    try:
+        return [files[name] for name in TopologicalSorter(reads).static_order()]
+    except CycleError as error:
+        raise MigrationError(f"views read each other in a circle: {' -> '.join(error.args[1])}; cut it") from error
+
+
+def _views_checksum(tables: list[_File], views: list[_File]) -> str:
+    return sha256("\n".join(f"{file.name} {file.checksum}" for file in tables + views).encode()).hexdigest()
+
+
+def _run(store: Store, file: _File) -> None:
+    """Run a file's statements, which end with `;` at the end of a line; lines of comment are left out."""
+    code = "\n".join(line for line in file.text.splitlines() if not line.lstrip().startswith("--"))
+    for statement in _END_OF_STATEMENT.split(code):
+        if statement.strip():
+            store.command(_for_database(statement, store))
+
+
+def _for_database(sql: str, store: Store) -> str:
+    return sql.replace("{database}", store.database)
+
+
+def _record(store: Store, number: int, name: str, checksum: str) -> None:
+    # The table has no deduplication window, so the token decides nothing: a row recorded twice is the same row.
+    store.insert("migrations", ["number", "name", "checksum"], [[number], [name], [checksum]], token=checksum)

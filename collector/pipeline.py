@@ -1,0 +1,372 @@
+"""The way of an event, from a decoded batch to rows for the spool. STEPS is the whole of it.
+
+Every step takes the Draft of one event and fills in its part; `Rejected` is the one way out. Steps never do I/O, so a
+batch is judged in one go and made durable in one append.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from msgspec import Raw, Struct, UnsetType
+
+from collector.decode import (
+    EVENT_BYTES_MAX,
+    ID_CHARS_MAX,
+    MESSAGE_ID_CHARS_MAX,
+    NAME_CHARS_MAX,
+    TYPES,
+    Batch,
+    parse_time,
+    snake_case,
+)
+from collector.device import Device
+from collector.enrich import (
+    TEXT_CHARS_MAX,
+    TITLE_CHARS_MAX,
+    ContextFacts,
+    Request,
+    country_of,
+    device_of,
+    pixels,
+    read_context,
+    read_page,
+    without_address,
+)
+from collector.geo import Geo
+from collector.identity import Salts, message_id
+from collector.plan import Checked, CompiledPlan
+from collector.reason import Reason, Refused, Rejected
+from collector.record import EMPTY_OBJECT, Envelope, EventRow, FailedRow, Rows
+from collector.referrer import Page, classify, parse_page
+
+# An event may wait this long in a browser's queue. Older claims are taken to be a wrong clock, not patience.
+OFFLINE_MS_MAX = 30 * 24 * 3_600_000
+# Rows repeat the batch's context. This bounds what one request can unfold to.
+CONTEXT_TOTAL_BYTES_MAX = 8_000_000
+SEQUENCE_MAX = 2**32 - 1
+
+_UNPLANNED = Checked(event_version=0, conversion="", value="0", currency="", violations=(), rejected=None)
+_EVENT_OF_TYPE = {
+    "page": "page_view",
+    "screen": "screen_view",
+    "identify": "identify",
+    "group": "group",
+    "alias": "alias",
+}
+_NO_PAGE = Page(**dict.fromkeys(Page.__struct_fields__, ""))
+
+
+class Tools(Struct, frozen=True):
+    """What the steps need beside the event itself; made once per worker."""
+
+    plan: CompiledPlan
+    geo: Geo
+    salts: Salts
+    random: Callable[[int], bytes] = os.urandom
+
+
+class Verdict(Struct, frozen=True):
+    """What the client is told of one rejected event."""
+
+    index: int
+    message_id: str
+    reason: str
+    pointer: str
+    fix: str
+
+
+class Outcome(Struct):
+    """A judged batch: its rows, and the verdicts on those that were rejected, in the batch's order."""
+
+    rows: Rows
+    rejected: list[Verdict]
+
+
+class Draft(Struct, gc=False):
+    """One event on its way. Fields below `tools` are filled in by the steps, in their order."""
+
+    envelope: Envelope
+    batch: Batch
+    request: Request
+    tools: Tools
+    message_id: str = ""
+    event: str = ""
+    event_original: str = ""
+    event_major: int | None = None
+    properties: Raw = EMPTY_OBJECT
+    user_id: str = ""
+    visitor_id: str = ""
+    event_time: int = 0
+    occurred_at: int = 0
+    sent_at: int | None = None
+    checked: Checked = _UNPLANNED
+    context: ContextFacts | None = None
+    device: Device | None = None
+    country: str = ""
+    title: str = ""
+    referrer: str = ""
+    referrer_host: str = ""
+    channel: str = ""
+    page: Page = _NO_PAGE
+
+
+def name(draft: Draft) -> None:
+    """Give the event its id and its name: a page is a page_view, a track keeps its name in snake_case."""
+    envelope = draft.envelope
+    draft.message_id = envelope.messageId or message_id(draft.request.received_ms, draft.tools.random(10))
+    if len(draft.message_id) > MESSAGE_ID_CHARS_MAX:
+        sent = len(draft.message_id)
+        draft.message_id = draft.message_id[:MESSAGE_ID_CHARS_MAX]
+        raise Rejected(
+            Reason.EVENT_FIELD_INVALID,
+            "/messageId",
+            f"messageId has {sent:,} characters, the limit is {MESSAGE_ID_CHARS_MAX}; send a UUID",
+        )
+    if envelope.type != "track":
+        if envelope.type not in TYPES:
+            known = ", ".join(sorted(TYPES))
+            raise Rejected(Reason.EVENT_TYPE_UNKNOWN, "/type", f"type is {envelope.type[:40]!r}; send one of {known}")
+        draft.event = _EVENT_OF_TYPE[envelope.type]
+        draft.event_original = (envelope.name or "")[:NAME_CHARS_MAX]
+        return
+    sent_name = envelope.event or ""
+    base, at, major = sent_name.rpartition("@")
+    if at and major.isdecimal() and len(major) < 5:
+        draft.event_major = int(major)
+        sent_name = base
+    draft.event_original = sent_name[:NAME_CHARS_MAX]
+    draft.event = snake_case(draft.event_original)
+    if not draft.event:
+        raise Rejected(Reason.EVENT_NAME_MISSING, "/event", "event is empty; send the name of what happened")
+    if len(sent_name) > NAME_CHARS_MAX:
+        raise Rejected(
+            Reason.EVENT_FIELD_INVALID,
+            "/event",
+            f"event has {len(sent_name):,} characters, the limit is {NAME_CHARS_MAX}; put details into properties",
+        )
+
+
+def measure(draft: Draft) -> None:
+    """Refuse an event whose properties, traits or context are larger than one event may be."""
+    envelope = draft.envelope
+    for field, raw in (
+        ("properties", envelope.properties),
+        ("traits", envelope.traits),
+        ("context", envelope.context),
+    ):
+        if not isinstance(raw, UnsetType) and len(memoryview(raw)) > EVENT_BYTES_MAX:
+            size = len(memoryview(raw))
+            raise Rejected(
+                Reason.EVENT_TOO_LARGE,
+                f"/{field}",
+                f"{field} is {size:,} bytes, the limit is {EVENT_BYTES_MAX:,}; send less with the event",
+            )
+    if not isinstance(envelope.properties, UnsetType) and bytes(envelope.properties) != b"null":
+        draft.properties = envelope.properties
+
+
+def read(draft: Draft) -> None:
+    """Read the context, and from it device and country."""
+    request = draft.request
+    draft.context = context = read_context(draft.batch.context, draft.envelope.context)
+    draft.device = device_of(request, context.known)
+    draft.country = country_of(request, context.known, draft.tools.geo)
+
+
+def identify(draft: Draft) -> None:
+    """Say whose event it is: the device by its own id, else by the person, else by a hash that lasts a day."""
+    envelope, request = draft.envelope, draft.request
+    draft.user_id = _identifier(envelope.userId, "userId")
+    draft.visitor_id = _identifier(envelope.anonymousId, "anonymousId")
+    if draft.visitor_id:
+        return
+    if draft.user_id:
+        draft.visitor_id = f"u_{draft.user_id}"
+        return
+    assert draft.context is not None  # `read` ran before
+    known = draft.context.known
+    address = known.ip if request.is_server and known.ip else request.address
+    user_agent = known.userAgent if request.is_server and known.userAgent else request.user_agent
+    draft.visitor_id = draft.tools.salts.visitor_id(request.received_ms, request.source_id, address, user_agent)
+
+
+def place_in_time(draft: Draft) -> None:
+    """Correct the client's clock: it happened as long before the arrival as it was old when it was sent."""
+    envelope, received_ms = draft.envelope, draft.request.received_ms
+    sent_ms = parse_time(draft.batch.sent_at or envelope.sentAt)
+    occurred_ms = parse_time(envelope.originalTimestamp or envelope.timestamp)
+    draft.sent_at = sent_ms
+    if occurred_ms is None:
+        draft.occurred_at = draft.event_time = received_ms
+        return
+    draft.occurred_at = occurred_ms
+    event_ms = occurred_ms if sent_ms is None else received_ms - (sent_ms - occurred_ms)
+    earliest_ms = 0 if draft.request.is_server else received_ms - OFFLINE_MS_MAX
+    draft.event_time = min(max(event_ms, earliest_ms), received_ms)
+
+
+def check(draft: Draft) -> None:
+    """Hold the event against the tracking plan."""
+    if draft.envelope.type in ("track", "page", "screen"):
+        draft.checked = draft.tools.plan.check(draft.event, draft.event_major, draft.properties)
+        if (violation := draft.checked.rejected) is not None:
+            raise Rejected(violation.reason, violation.pointer, violation.fix)
+
+
+def locate(draft: Draft) -> None:
+    """Find the page and where the visit came from."""
+    assert draft.context is not None  # `read` ran before
+    stated = draft.context.known.page
+    if draft.envelope.type == "page":
+        own = read_page(draft.properties)
+        stated = own if own.url else stated
+    draft.title = stated.title[:TITLE_CHARS_MAX]
+    draft.page = parse_page(stated.url)
+    draft.referrer = parse_page(stated.referrer).url
+    draft.referrer_host, draft.channel = classify(stated.referrer, draft.page)
+
+
+STEPS: tuple[Callable[[Draft], None], ...] = (name, measure, read, identify, place_in_time, check, locate)
+
+
+def process(batch: Batch, request: Request, tools: Tools, raws: Callable[[], list[bytes]]) -> Outcome:
+    """Take a batch through all steps.
+
+    Args:
+        batch: As decoded; an event that could not be decoded is a Rejected in its place.
+        request: What the HTTP request says of all its events.
+        tools: Plan, geo and salts.
+        raws: Gives each event's own bytes, in order; called only when one of them is rejected.
+    Returns:
+        Rows for the spool, and a verdict per rejected event.
+    Raises:
+        Refused: the batch's context, repeated for each event, would be too large.
+    """
+    context_bytes = 0 if isinstance(batch.context, UnsetType) else len(memoryview(batch.context))
+    if context_bytes * len(batch.events) > CONTEXT_TOTAL_BYTES_MAX:
+        raise Refused(
+            Reason.BODY_TOO_LARGE,
+            f"context of {context_bytes:,} bytes for {len(batch.events):,} events unfolds to more than "
+            f"{CONTEXT_TOTAL_BYTES_MAX:,} bytes; send a smaller context or fewer events",
+        )
+    outcome = Outcome(Rows([], []), [])
+    for index, event in enumerate(batch.events):
+        envelope = Envelope() if isinstance(event, Rejected) else event
+        draft = Draft(envelope, batch, request, tools)
+        try:
+            if isinstance(event, Rejected):
+                raise event
+            for step in STEPS:
+                step(draft)
+            outcome.rows.events.append(_row(draft))
+        except Rejected as rejected:
+            raw = raws()[index]
+            outcome.rows.failed.append(_failed(draft, rejected, raw))
+            outcome.rejected.append(
+                Verdict(index, draft.message_id, rejected.reason.word, rejected.pointer, rejected.fix)
+            )
+    return outcome
+
+
+def _identifier(value: str | int | float | None, field: str) -> str:
+    text = "" if value is None else str(value)
+    if len(text) > ID_CHARS_MAX:
+        raise Rejected(
+            Reason.EVENT_FIELD_INVALID,
+            f"/{field}",
+            f"{field} has {len(text):,} characters, the limit is {ID_CHARS_MAX}; send the id alone",
+        )
+    return text
+
+
+def _raw_text(raw: Raw | UnsetType) -> str:
+    return "{}" if isinstance(raw, UnsetType) else bytes(raw).decode()
+
+
+def _row(draft: Draft) -> EventRow:
+    envelope, request, page, checked = draft.envelope, draft.request, draft.page, draft.checked
+    assert draft.context is not None  # `read` ran before
+    assert draft.device is not None
+    known, device = draft.context.known, draft.device
+    campaign = known.campaign
+    return EventRow(
+        message_id=draft.message_id,
+        type=envelope.type,
+        event=draft.event,
+        event_original=draft.event_original,
+        event_version=checked.event_version,
+        source_id=request.source_id,
+        visitor_id=draft.visitor_id,
+        user_id=draft.user_id,
+        group_id=_identifier(envelope.groupId, "groupId"),
+        previous_id=_identifier(envelope.previousId, "previousId"),
+        sequence=min(max(envelope.sequence or 0, 0), SEQUENCE_MAX),
+        event_time=draft.event_time,
+        occurred_at=draft.occurred_at,
+        sent_at=draft.sent_at,
+        received_at=request.received_ms,
+        url=page.url,
+        host=page.host,
+        path=page.path,
+        query=page.query,
+        title=draft.title,
+        referrer=draft.referrer,
+        referrer_host=draft.referrer_host,
+        channel=draft.channel,
+        utm_source=page.utm_source or campaign.source[:TEXT_CHARS_MAX],
+        utm_medium=page.utm_medium or campaign.medium[:TEXT_CHARS_MAX],
+        utm_campaign=page.utm_campaign or campaign.name[:TEXT_CHARS_MAX],
+        utm_term=page.utm_term or campaign.term[:TEXT_CHARS_MAX],
+        utm_content=page.utm_content or campaign.content[:TEXT_CHARS_MAX],
+        click_id_type=page.click_id_type,
+        click_id=page.click_id,
+        browser=device.browser,
+        browser_version=device.browser_version,
+        os=device.os,
+        os_version=device.os_version,
+        device_class=device.device_class,
+        country=draft.country,
+        language=known.locale[:64],
+        time_zone=known.timezone[:64],
+        screen_width=pixels(known.screen.width),
+        screen_height=pixels(known.screen.height),
+        viewport_width=pixels(known.screen.innerWidth),
+        viewport_height=pixels(known.screen.innerHeight),
+        is_bot=device.is_bot,
+        bot_reason=device.bot_reason,
+        conversion=checked.conversion,
+        value=checked.value,
+        currency=checked.currency,
+        library=f"{known.library.name[:64]} {known.library.version[:32]}".strip(),
+        properties=_raw_text(draft.properties),
+        traits=_raw_text(envelope.traits),
+        context=draft.context.text,
+        violations=[violation.word() for violation in checked.violations],
+    )
+
+
+def _failed(draft: Draft, rejected: Rejected, raw: bytes) -> FailedRow:
+    envelope, request = draft.envelope, draft.request
+    draft.message_id = draft.message_id or message_id(request.received_ms, draft.tools.random(10))
+    violations = [violation.word() for violation in draft.checked.violations]
+    return FailedRow(
+        message_id=draft.message_id,
+        type=envelope.type[:64],
+        event=(envelope.event or draft.event)[:NAME_CHARS_MAX],
+        source_id=request.source_id,
+        visitor_id=draft.visitor_id,
+        user_id=draft.user_id,
+        sent_at=draft.sent_at,
+        received_at=request.received_ms,
+        reason=rejected.reason.word,
+        pointer=rejected.pointer,
+        fix=rejected.fix,
+        violations=violations or [f"{rejected.reason.word}:{rejected.pointer}"],
+        user_agent=request.user_agent[:TEXT_CHARS_MAX],
+        country=draft.country,
+        plan_version=draft.tools.plan.version,
+        context=read_context(draft.batch.context, draft.envelope.context).text,
+        raw=without_address(raw).decode(),
+    )

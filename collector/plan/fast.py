@@ -1,0 +1,187 @@
+"""The fast path: an event's type as a msgspec Struct, which decodes and validates in one pass of C.
+
+It must never accept what the rules refuse. What msgspec cannot say as strictly as the plan (a multiple of 0.05) has no
+Struct: such an event always walks its rules.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable
+from types import GenericAlias
+from typing import Annotated, Any, Literal, Union
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, UnsetType
+
+from collector.plan.model import Property, Type
+from collector.plan.rules import INT64_MAX, INT64_MIN, NUMERIC_MAX, DateTime, bounds_of
+
+
+class Inexpressible(Exception):
+    """msgspec cannot check this type as strictly as the rules do."""
+
+
+# The text of a JSON number, or of a number in quotes, that is a Decimal(18, 4) as it stands.
+_PLAIN_NUMBER = re.compile(rb'\s*("?)(-?(?:0|[1-9][0-9]{0,13})(?:\.[0-9]{1,4})?)"?\s*')
+
+
+def value_reader(kind: Type) -> Callable[[Raw], str | None]:
+    """Reads the value property of a conversion: its exact decimal text when it is valid and plain, else None.
+
+    Raises:
+        Inexpressible: the type has a rule beyond its bounds.
+    """
+    if kind.enum is not None or kind.multiple_of is not None:
+        raise Inexpressible("only bounds are checked here")
+    match = _PLAIN_NUMBER.fullmatch
+    whole = kind.kind == "integer"
+    number_of: Callable[[str], float] = int if whole else float
+    broken = bounds_of(kind, int if whole else float)
+    quoted = kind.kind == "decimal"
+    # 14 digits fit by the pattern; a narrower decimal is told by its size.
+    largest = 10.0 ** (kind.precision - kind.scale) if quoted and kind.precision - kind.scale < 14 else 1e14
+
+    def read(raw: Raw) -> str | None:
+        found = match(raw)
+        if found is None or (found[1] and not quoted):
+            return None
+        text: str = found[2].decode()
+        if whole and "." in text:
+            return None
+        number = number_of(text)
+        if broken(number) is not None or abs(number) >= largest:
+            return None
+        return text if number else "0"
+
+    return read
+
+
+def struct_of(
+    name: str, properties: tuple[Property, ...], *, closed: bool, raw: str = ""
+) -> tuple[type, dict[str, str]]:
+    """A Struct for the members of an object, and the field that holds each property and alias.
+
+    Args:
+        name: Shown by msgspec only in its own messages.
+        properties: In plan order.
+        closed: Refuse members that are not named.
+        raw: The property to leave as raw JSON, because its exact text is wanted; the caller checks it.
+    Raises:
+        Inexpressible: msgspec cannot check a property as strictly as the rules do.
+    """
+    fields: list[tuple[str, Any, Any]] = []
+    holders: dict[str, str] = {}
+    for prop in properties:
+        made = Raw if prop.name == raw else _type(prop.type, closed=closed)
+        for word in (prop.name, *prop.aliases):
+            # Wire names such as `$set` or `user-id` are no Python names, so fields are numbered and renamed.
+            holders[word] = holder = f"p{len(fields)}"
+            if prop.required and word == prop.name:
+                fields.append((holder, made, msgspec.field(name=word)))
+            else:
+                fields.append((holder, Union[made, UnsetType], msgspec.field(name=word, default=UNSET)))  # noqa: UP007 - `made` is a runtime value that may not support `|`
+    made_struct = msgspec.defstruct(
+        name, fields, kw_only=True, frozen=True, gc=False, forbid_unknown_fields=closed, module=__name__
+    )
+    return made_struct, holders
+
+
+def _type(kind: Type, *, closed: bool) -> Any:
+    made = _plain(kind, closed=closed)
+    return Union[made, None] if kind.nullable and kind.kind != "any" else made  # noqa: UP007 - as above
+
+
+def _plain(kind: Type, *, closed: bool) -> Any:  # noqa: PLR0911 - a table of kinds reads best as one
+    """The type without null."""
+    match kind.kind:
+        case "any":
+            return Raw
+        case "boolean":
+            return bool
+        case "date":
+            return datetime.date
+        case "datetime":
+            return DateTime
+        case "string":
+            return _string(kind)
+        case "integer":
+            return _integer(kind)
+        case "number" | "decimal":
+            return _number(kind)
+        case "union":
+            return Union[tuple(_plain(member, closed=closed) for member in kind.members)]  # noqa: UP007 - a tuple of runtime values
+        case "array":
+            assert kind.items is not None
+            items = GenericAlias(list, (_type(kind.items, closed=closed),))
+            return Annotated[items, Meta(min_length=kind.min_items, max_length=kind.max_items)]
+        case "map":
+            assert kind.values is not None
+            values = GenericAlias(dict, (str, _type(kind.values, closed=closed)))
+            return Annotated[values, Meta(max_length=kind.max_properties)]
+        case "object":
+            return struct_of("Object", kind.properties, closed=closed)[0]
+    raise Inexpressible(kind.kind)
+
+
+def _string(kind: Type) -> Any:
+    if kind.enum is not None:
+        # The rules also look at lengths and patterns of listed words; the Literal holds only those that pass.
+        words = [word for word in kind.enum if isinstance(word, str) and _fits(kind, word)]
+        if not words:
+            raise Inexpressible("no listed word is valid")
+        return Literal[tuple(words)]
+    return Annotated[str, Meta(min_length=kind.min_length, max_length=kind.max_length, pattern=kind.regex)]
+
+
+def _fits(kind: Type, word: str) -> bool:
+    longest = len(word) if kind.max_length is None else kind.max_length
+    return kind.min_length <= len(word) <= longest and (kind.regex is None or re.search(kind.regex, word) is not None)
+
+
+def _integer(kind: Type) -> Any:
+    if kind.enum is not None:
+        if any(bound is not None for bound in _bounds(kind).values()) or kind.multiple_of is not None:
+            raise Inexpressible("an enum with bounds")
+        return Literal[kind.enum]
+    bounds = _bounds(kind)
+    # msgspec's integers are unbounded, a column's are not.
+    if bounds["gt"] is None:
+        bounds["ge"] = INT64_MIN if bounds["ge"] is None else bounds["ge"]
+    if bounds["lt"] is None:
+        bounds["le"] = INT64_MAX if bounds["le"] is None else bounds["le"]
+    return Annotated[int, Meta(**bounds, multiple_of=kind.multiple_of)]
+
+
+def _number(kind: Type) -> Any:
+    if kind.multiple_of is not None:
+        raise Inexpressible("a remainder of binary fractions is not that of the decimals as written")
+    bounds = _bounds(kind)
+    if kind.kind == "number":
+        return Annotated[float, Meta(**bounds)]
+    largest = float(10 ** (kind.precision - kind.scale))
+    text = ""
+    if bounds["le"] is None and bounds["lt"] is None:
+        bounds["lt"] = largest
+        # As text only with no bounds but zero, which a sign can tell; other bounds are left to the rules.
+        if bounds["gt"] is None and bounds["ge"] in (None, 0):
+            sign = "-?" if bounds["ge"] is None else ""
+            text = rf"\A{sign}(?:0|[1-9][0-9]{{0,{kind.precision - kind.scale - 1}}})(?:\.[0-9]{{1,40}})?\Z"
+    elif max(bound for bound in (bounds["le"], bounds["lt"]) if bound is not None) >= largest:
+        raise Inexpressible("two upper bounds")
+    if bounds["ge"] is None and bounds["gt"] is None:
+        bounds["gt"] = -largest
+    elif min(bound for bound in (bounds["ge"], bounds["gt"]) if bound is not None) <= -largest:
+        raise Inexpressible("two lower bounds")
+    number = Annotated[float, Meta(**bounds)]
+    return Union[number, Annotated[str, Meta(pattern=text, max_length=NUMERIC_MAX)]] if text else number  # noqa: UP007 - as above
+
+
+def _bounds(kind: Type) -> dict[str, Any]:
+    return {
+        "ge": kind.minimum,
+        "le": kind.maximum,
+        "gt": kind.exclusive_minimum,
+        "lt": kind.exclusive_maximum,
+    }

@@ -1,0 +1,153 @@
+"""YAML text to values that know where they stand.
+
+Scalars follow the YAML 1.2 core schema, whatever the file claims: `no` is text, `12:30` is text, dates are text. The
+1.1 readings of those (false, 750, a date object) are the classic way in which a plan says what nobody wrote. Anchors,
+merge keys and tags are refused: what is shared belongs in types.yaml or groups/, where a reviewer sees its name.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TypeAlias
+
+from msgspec import Struct
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from collector.plan.problems import Mark, Problems
+
+# An event's file is about 1 KB and takes 10 ms to read; a file of this size was not written by hand.
+FILE_MAX_BYTES = 262_144
+
+Scalar: TypeAlias = str | int | float | bool | None
+
+_NULL = {"", "~", "null", "Null", "NULL"}
+_BOOLEAN = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INTEGER = re.compile(r"[-+]?[0-9]{1,4000}")
+_BASED = re.compile(r"0o[0-7]{1,1000}|0x[0-9a-fA-F]{1,1000}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+
+class Leaf(Struct, frozen=True):
+    """One scalar."""
+
+    value: Scalar
+    mark: Mark
+
+
+class Seq(Struct, frozen=True):
+    """One list."""
+
+    items: tuple[Value, ...]
+    mark: Mark
+
+
+class Map(Struct, frozen=True):
+    """One mapping, in the order of the file; `keys` says where each key stands."""
+
+    entries: dict[str, Value]
+    keys: dict[str, Mark]
+    mark: Mark
+
+
+Value: TypeAlias = Leaf | Seq | Map
+
+
+def read_file(path: Path, problems: Problems) -> Map | None:
+    """Read one plan file, which must hold a mapping; None when it does not, which is then among the problems."""
+    start = Mark(str(path), 1, 1)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        problems.add(start, f"the file cannot be read ({error.strerror}); check that it exists and its permissions")
+        return None
+    if len(data) > FILE_MAX_BYTES:
+        problems.add(start, f"the file has {len(data):,} bytes, the limit is {FILE_MAX_BYTES:,}; split it")
+        return None
+    try:
+        node = YAML(typ="safe", pure=True).compose(data.decode("utf-8"))
+        value = None if node is None else _value(node, str(path), problems)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        problems.add(Mark(str(path), line, 1), "the file is not UTF-8 here; save it as UTF-8")
+    except MarkedYAMLError as error:
+        at = error.problem_mark or error.context_mark
+        mark = Mark(str(path), at.line + 1, at.column + 1) if at else start
+        problems.add(
+            mark, f"this is not YAML: {error.problem or error.context}; check indentation, quotes and brackets"
+        )
+    except YAMLError as error:
+        problems.add(start, f"this is not YAML: {str(error).splitlines()[0]}; remove what cannot be seen in an editor")
+    except RecursionError:
+        problems.add(start, "the file is nested too deeply; a plan needs no more than a handful of levels")
+    else:
+        if isinstance(value, Map):
+            return value
+        if value is not None or node is None:
+            problems.add(start, "the file does not hold a mapping of keywords; write `keyword: value` lines")
+    return None
+
+
+def _value(node: Node, file: str, problems: Problems) -> Value | None:
+    """The value of one YAML node; None when it uses what plans do not allow."""
+    mark = Mark(file, node.start_mark.line + 1, node.start_mark.column + 1)
+    if node.anchor is not None:
+        problems.add(mark, "anchors (&) and aliases (*) are not used in plans; name the shared part in types.yaml")
+        return None
+    if not str(node.tag).startswith("tag:yaml.org,2002:"):
+        problems.add(mark, "tags (!) are not used in plans; remove it")
+        return None
+    if isinstance(node, ScalarNode):
+        plain = node.style is None and not str(node.tag).endswith(":str")
+        return Leaf(_scalar(node.value) if plain else node.value, mark)
+    if isinstance(node, SequenceNode):
+        items = (_value(item, file, problems) for item in node.value)
+        return Seq(tuple(item for item in items if item is not None), mark)
+    assert isinstance(node, MappingNode)
+    return _map(node, file, mark, problems)
+
+
+def _map(node: MappingNode, file: str, mark: Mark, problems: Problems) -> Map:
+    entries: dict[str, Value] = {}
+    keys: dict[str, Mark] = {}
+    for key_node, value_node in node.value:
+        at = Mark(file, key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+        key = _value(key_node, file, problems)
+        if key is None:
+            continue
+        if not isinstance(key, Leaf) or not isinstance(key.value, str):
+            problems.add(at, "this key is not text; put it in quotes")
+            continue
+        if key.value in entries:
+            problems.add(at, f'"{key.value}" stands here twice (first in line {keys[key.value].line}); keep one')
+            continue
+        value = _value(value_node, file, problems)
+        if value is not None:
+            entries[key.value], keys[key.value] = value, at
+    return Map(entries, keys, mark)
+
+
+def _scalar(text: str) -> Scalar:
+    """A plain scalar by the YAML 1.2 core schema."""
+    if text in _NULL:
+        return None
+    if text in _BOOLEAN:
+        return _BOOLEAN[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _BASED.fullmatch(text):
+        return int(text, 0)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text
+
+
+def plain(value: Value) -> object:
+    """The value without its places: dict, list and scalars."""
+    if isinstance(value, Leaf):
+        return value.value
+    if isinstance(value, Seq):
+        return [plain(item) for item in value.items]
+    return {key: plain(item) for key, item in value.entries.items()}

@@ -1,0 +1,522 @@
+"""The slow path: every violation of one document, each with its pointer and what to do. This is the truth of the plan.
+
+`fast.py` may refuse what these rules allow (`5.0` for an integer, numbers as text), never the other way round: it only
+decides whether this walk is needed. Documents come from `decode_exact`, which keeps 19.90 and 1e400 as Decimal. Bounds
+are compared as 64-bit floats, because that is what the fast path can do; at 18 digits the two would otherwise disagree.
+"""
+
+from __future__ import annotations
+
+import datetime
+import operator
+import re
+from collections.abc import Callable
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from typing import Annotated, Any, Final, TypeAlias
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from collector.plan.model import Action, Property, Type
+from collector.plan.problems import fold
+from collector.reason import Reason
+
+# Violations listed for one event. Their words go into a column with the event; a hostile list must not outgrow it.
+VIOLATIONS_MAX = 100
+# Characters of a value repeated in a message, and of one key in a pointer.
+SHOWN_MAX = 40
+KEY_MAX = 200
+# A number sent as text; longer than any decimal that ClickHouse can hold.
+NUMERIC_MAX = 80
+
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+
+DateTime = Annotated[datetime.datetime, Meta(tz=True)]
+
+_NUMERIC = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,4})?")
+_FOUR_PLACES = Decimal("0.0001")
+_MONEY = Context(prec=40, rounding=ROUND_HALF_EVEN)
+
+
+class Violation(Struct, frozen=True):
+    """One way in which an event does not follow the plan.
+
+    `pointer` is a JSON pointer (RFC 6901) into the event as sent; `fix` one sentence: what was found, the limit, what
+    to do.
+    """
+
+    reason: Reason
+    pointer: str
+    fix: str
+
+    def word(self) -> str:
+        """`constraint:/properties/currency`, as stored in the violations column."""
+        return f"{self.reason.word}:{self.pointer}"
+
+
+class Findings:
+    """The violations of one event so far, by the actions of its plan."""
+
+    def __init__(self, actions: dict[Reason, Action], unknown_max: int) -> None:
+        self.actions = actions
+        self.unknown_left = unknown_max
+        self.listed: list[Violation] = []
+        self.rejected: Violation | None = None
+
+    def add(self, reason: Reason, pointer: str, fix: str) -> None:
+        """Record one violation, unless the plan allows its class or the list is full."""
+        action = self.actions[reason]
+        if action is Action.ALLOW:
+            return
+        first_rejection = action is Action.QUARANTINE and self.rejected is None
+        if reason is Reason.UNKNOWN_PROPERTY and not first_rejection:
+            if self.unknown_left <= 0:
+                return
+            self.unknown_left -= 1
+        if len(self.listed) >= VIOLATIONS_MAX and not first_rejection:
+            return
+        violation = Violation(reason, pointer, fix)
+        self.listed.append(violation)
+        if first_rejection:
+            self.rejected = violation
+
+
+Rule: TypeAlias = Callable[[Any, str, Findings], None]
+
+
+class Unreadable:
+    """Stands for a value that is JSON but that no decoder here takes: nested too deep, or thousands of digits."""
+
+
+UNREADABLE: Final = Unreadable()
+
+
+def _exact(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent of twenty digits: zero or infinity, as for a float
+        return Decimal(repr(float(text)))
+
+
+_decode = msgspec.json.Decoder(float_hook=_exact).decode
+_decode_parts = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+def decode_exact(document: bytes | Raw) -> Any:
+    """A JSON document as Python values, numbers exact. A part that cannot be decoded becomes UNREADABLE."""
+    try:
+        return _decode(document)
+    except Exception:  # whatever a hostile document raises, it is only unreadable
+        return _by_parts(document)
+
+
+def _by_parts(document: bytes | Raw) -> Any:
+    """The same, one property at a time, so that one unreadable value does not hide its neighbours."""
+    try:
+        parts = _decode_parts(document)
+    except Exception:
+        return UNREADABLE
+    return {key: _part(part) for key, part in parts.items()}
+
+
+def _part(part: Raw) -> Any:
+    try:
+        return _decode(part)
+    except Exception:
+        return UNREADABLE
+
+
+def token(key: str) -> str:
+    """One key as a part of a JSON pointer. A key longer than KEY_MAX is cut: it would be repeated for each finding."""
+    if len(key) > KEY_MAX:
+        key = key[:KEY_MAX] + "…"
+    return key.replace("~", "~0").replace("/", "~1") if "~" in key or "/" in key else key
+
+
+def spoken(pointer: str) -> str:
+    """A pointer as people write it: /properties/items/0/sku is items[0].sku."""
+    parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[2:]]
+    text = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in parts)
+    return text.removeprefix(".") or "properties"
+
+
+def shown(value: Any) -> str:
+    """A value as a message repeats it: short, and as it looks in JSON."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        text = value if len(value) <= SHOWN_MAX else value[:SHOWN_MAX] + "…"
+        return msgspec.json.encode(text).decode()
+    if isinstance(value, int | Decimal):
+        text = str(value)
+        return text if len(text) <= SHOWN_MAX else text[:SHOWN_MAX] + "…"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return "an object" if isinstance(value, dict) else "nested too deeply or too long a number"
+
+
+def decimal_text(value: Any) -> str | None:
+    """A number, or a number as text, as the text of a Decimal(18, 4), rounded to 4 places; None if it does not fit.
+
+    Rounded, not refused: JavaScript sums 19.9 * 3 to 59.699999999999996, and nobody meant more than 59.7.
+    """
+    number = _number_of(value)
+    if number is None or (number and number.adjusted() > 13):
+        return None
+    if not number:
+        return "0"
+    exponent = number.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -4:
+        number = number.quantize(_FOUR_PLACES, context=_MONEY)
+    return None if number.adjusted() > 13 else f"{number:f}"
+
+
+def _number_of(value: Any) -> Decimal | None:
+    """A finite Decimal from a JSON number or numeric text."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return Decimal(value)
+    if isinstance(value, Decimal):
+        return value if value.is_finite() else None
+    if isinstance(value, str) and len(value) <= NUMERIC_MAX and _NUMERIC.fullmatch(value):
+        return Decimal(value)
+    return None
+
+
+def rule_of(kind: Type) -> Rule:
+    """The rule for one type: a function that adds what is wrong with a value to the findings."""
+    must = _MUST[kind.kind] if kind.kind != "union" else " or ".join(_MUST[member.kind] for member in kind.members)
+    check = _CHECKS[kind.kind](kind)
+    nullable, sensitive = kind.nullable, kind.sensitive
+    advice = f"; send a value such as {_json(kind.examples[0])}" if kind.examples else ""
+
+    def rule(value: Any, at: str, out: Findings) -> None:
+        if value is None and nullable:
+            return
+        complaint = check(value, at, out)
+        if complaint is None:
+            return
+        found = "has a value that" if sensitive else f"is {shown(value)}, it"
+        if complaint is WRONG_TYPE:
+            what = "leave it out when there is no value" if value is None else advice[2:] or f"send {must}"
+            out.add(Reason.WRONG_TYPE, at, f"{spoken(at)} {found} must be {must}; {what}")
+        else:
+            limit, what = complaint
+            out.add(Reason.CONSTRAINT, at, f"{spoken(at)} {found} {limit}; {advice[2:] or what}")
+
+    def anything(value: Any, at: str, out: Findings) -> None:
+        del value, at, out
+
+    return anything if kind.kind == "any" else rule
+
+
+# A check returns nothing when the value is fine or when it has added findings of its own, WRONG_TYPE, or the limit that
+# is broken together with what to do.
+Complaint: TypeAlias = tuple[str, str] | None
+WRONG_TYPE: Final = ("wrong", "type")
+Check: TypeAlias = Callable[[Any, str, Findings], Complaint]
+
+_MUST = {
+    "string": "a string",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "decimal": "a decimal number",
+    "date": "a date such as 2026-09-01",
+    "datetime": "a date and time with its offset such as 2026-09-01T10:00:00Z",
+    "array": "a list",
+    "object": "an object",
+    "map": "an object",
+    "any": "anything",
+}
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _any(kind: Type) -> Check:
+    del kind
+    return lambda value, at, out: None  # noqa: ARG005 - one signature for all checks
+
+
+def _boolean(kind: Type) -> Check:
+    del kind
+    return lambda value, at, out: None if isinstance(value, bool) else WRONG_TYPE  # noqa: ARG005 - as above
+
+
+def _enum(kind: Type) -> Complaint:
+    allowed = [_json(value) for value in kind.enum or ()]
+    names = ", ".join(allowed[:10]) + (f" and {len(allowed) - 10} more" if len(allowed) > 10 else "")
+    return f"must be one of {names}", "send one of them, or add it to the plan"
+
+
+def _string(kind: Type) -> Check:
+    low, high = kind.min_length, kind.max_length
+    search = re.compile(kind.regex).search if kind.regex else None
+    allowed = None if kind.enum is None else frozenset(kind.enum)
+    not_listed = _enum(kind)
+    mismatch = (
+        (f"must match {kind.pattern}", "correct it at the sender")
+        if kind.pattern
+        else (f"must be a valid {kind.format}", "correct it at the sender")
+    )
+
+    def check(value: Any, at: str, out: Findings) -> Complaint:
+        del at, out
+        if not isinstance(value, str):
+            return WRONG_TYPE
+        if allowed is not None and value not in allowed:
+            return not_listed
+        if high is not None and len(value) > high:
+            return f"has {len(value):,} characters, the limit is {high:,}", "shorten it"
+        if len(value) < low:
+            return f"has {len(value)} characters, the minimum is {low}", "send a longer text or leave it out"
+        return None if search is None or search(value) else mismatch
+
+    return check
+
+
+def bounds_of(kind: Type, made: Callable[[Any], Any]) -> Callable[[Any], Complaint]:
+    """The bounds of an int or a float; `made` turns a bound into the same."""
+    stated = (
+        (kind.minimum, operator.lt, "must be at least {}", "send {} or more"),
+        (kind.maximum, operator.gt, "must be at most {}", "send {} or less"),
+        (kind.exclusive_minimum, operator.le, "must be above {}", "send more than {}"),
+        (kind.exclusive_maximum, operator.ge, "must be below {}", "send less than {}"),
+    )
+    limits = [
+        (breaks, made(bound), (must.format(bound), what.format(bound)))
+        for bound, breaks, must, what in stated
+        if bound is not None
+    ]
+
+    def check(number: Any) -> Complaint:
+        for breaks, bound, complaint in limits:
+            if breaks(number, bound):
+                return complaint
+        return None
+
+    return check
+
+
+def _integer(kind: Type) -> Check:
+    bounds = bounds_of(kind, int)
+    step = kind.multiple_of
+    allowed = None if kind.enum is None else frozenset(kind.enum)
+    not_listed = _enum(kind)
+
+    def check(value: Any, at: str, out: Findings) -> Complaint:  # noqa: PLR0911 - a list of questions, each with its answer
+        del at, out
+        if isinstance(value, Decimal):  # 5.0 and 1e2 are integers in JSON Schema
+            if not value.is_finite() or value != value.to_integral_value():
+                return WRONG_TYPE
+            if value and value.adjusted() > 19:  # before int(), which would write out 1e999999999
+                return "must fit in 64 bits", "send a smaller number, or text"
+            value = int(value) if value else 0
+        if not isinstance(value, int) or isinstance(value, bool):
+            return WRONG_TYPE
+        if not INT64_MIN <= value <= INT64_MAX:
+            return "must fit in 64 bits", "send a smaller number, or text"
+        if allowed is not None and value not in allowed:
+            return not_listed
+        if step is not None and value % step:
+            return f"must be a multiple of {step}", "round it at the sender"
+        return bounds(value)
+
+    return check
+
+
+def _float(number: int | Decimal) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return float("inf") if number > 0 else float("-inf")
+
+
+def _stepped(value: int | Decimal, step: Decimal) -> bool:
+    """Is it a multiple? Exact; a number of too many digits to tell is not one."""
+    try:
+        return not Decimal(value) % step
+    except InvalidOperation:
+        return False
+
+
+def _number(kind: Type) -> Check:
+    bounds = bounds_of(kind, float)
+    step = None if kind.multiple_of is None else Decimal(str(kind.multiple_of))
+
+    def check(value: Any, at: str, out: Findings) -> Complaint:
+        del at, out
+        if not isinstance(value, int | Decimal) or isinstance(value, bool):
+            return WRONG_TYPE
+        number = _float(value)
+        if not -_LARGEST <= number <= _LARGEST:
+            return "must fit in a 64-bit float", "send a smaller number, or text"
+        if step is not None and not _stepped(value, step):
+            return f"must be a multiple of {step}", "round it at the sender"
+        return bounds(number)
+
+    return check
+
+
+_LARGEST = 1.7976931348623157e308
+
+
+def _decimal(kind: Type) -> Check:
+    bounds = bounds_of(kind, float)
+    digits = kind.precision - kind.scale
+    step = None if kind.multiple_of is None else Decimal(str(kind.multiple_of))
+
+    def check(value: Any, at: str, out: Findings) -> Complaint:
+        del at, out
+        number = _number_of(value)
+        if number is None:
+            return WRONG_TYPE
+        if number and number.adjusted() >= digits:
+            return f"must have at most {digits} digits before the point", "send a smaller number"
+        if step is not None and not _stepped(number, step):
+            return f"must be a multiple of {step}", "round it at the sender"
+        return bounds(_float(number))
+
+    return check
+
+
+def _time(made: Any) -> Callable[[Type], Check]:
+    def build(kind: Type) -> Check:
+        del kind
+
+        def check(value: Any, at: str, out: Findings) -> Complaint:
+            del at, out
+            if not isinstance(value, str):
+                return WRONG_TYPE
+            try:
+                msgspec.convert(value, made)
+            except msgspec.ValidationError:
+                return WRONG_TYPE
+            return None
+
+        return check
+
+    return build
+
+
+def _array(kind: Type) -> Check:
+    assert kind.items is not None
+    item = rule_of(kind.items)
+    low, high = kind.min_items, kind.max_items
+
+    def check(value: Any, at: str, out: Findings) -> Complaint:
+        if not isinstance(value, list):
+            return WRONG_TYPE
+        if high is not None and len(value) > high:  # its items are not looked at: there may be any number of them
+            return f"must have at most {high} items", "send fewer, or split the event"
+        for index, entry in enumerate(value):
+            item(entry, f"{at}/{index}", out)
+        return (f"must have at least {low} items", "send more, or no event") if len(value) < low else None
+
+    return check
+
+
+def _map(kind: Type) -> Check:
+    assert kind.values is not None
+    rule = rule_of(kind.values)
+    most = kind.max_properties
+
+    def check(value: Any, at: str, out: Findings) -> Complaint:
+        if not isinstance(value, dict):
+            return WRONG_TYPE
+        if most is not None and len(value) > most:
+            return f"has {len(value):,} keys and may have at most {most:,}", "send fewer"
+        for key, entry in value.items():
+            rule(entry, f"{at}/{token(key)}", out)
+        return None
+
+    return check
+
+
+def _object(kind: Type) -> Check:
+    walk = members_of(kind.properties)
+
+    def check(value: Any, at: str, out: Findings) -> Complaint:
+        if not isinstance(value, dict):
+            return WRONG_TYPE
+        walk(value, at, out)
+        return None
+
+    return check
+
+
+def members_of(properties: tuple[Property, ...]) -> Callable[[dict[str, Any], str, Findings], None]:
+    """The rule for the members of an object: known ones by their own rules in document order, then what is missing."""
+    rules: dict[str, Rule] = {}
+    alike: dict[str, str] = {}
+    for prop in properties:
+        rule = rule_of(prop.type)
+        for name in (prop.name, *prop.aliases):
+            rules[name] = rule
+            alike[fold(name)] = name
+    required = [(prop, (prop.name, *prop.aliases)) for prop in properties if prop.required]
+
+    def walk(value: dict[str, Any], at: str, out: Findings) -> None:
+        for key, entry in value.items():
+            pointer = f"{at}/{token(key)}"
+            rule = rules.get(key)
+            if rule is not None:
+                rule(entry, pointer, out)
+                continue
+            near = alike.get(fold(key))
+            what = f'send it as "{near}"' if near else "add it to the plan or stop sending it"
+            out.add(Reason.UNKNOWN_PROPERTY, pointer, f"{spoken(pointer)} is not in the plan; {what}")
+        for prop, names in required:
+            if not any(name in value for name in names):
+                pointer = f"{at}/{token(prop.name)}"
+                must = _MUST.get(prop.type.kind, "a value")
+                out.add(Reason.MISSING_REQUIRED, pointer, f"{spoken(pointer)} is missing, it is required; send {must}")
+
+    return walk
+
+
+def _union(kind: Type) -> Check:
+    checks = [_CHECKS[member.kind](member) for member in kind.members]
+
+    def check(value: Any, at: str, out: Findings) -> Complaint:
+        complaints = [check(value, at, out) for check in checks]
+        if None in complaints:
+            return None
+        return next((complaint for complaint in complaints if complaint is not WRONG_TYPE), WRONG_TYPE)
+
+    return check
+
+
+_CHECKS: dict[str, Callable[[Type], Check]] = {
+    "any": _any,
+    "string": _string,
+    "integer": _integer,
+    "number": _number,
+    "boolean": _boolean,
+    "decimal": _decimal,
+    "date": _time(datetime.date),
+    "datetime": _time(DateTime),
+    "array": _array,
+    "map": _map,
+    "object": _object,
+    "union": _union,
+}
+
+
+def complains(kind: Type, value: Any) -> bool:
+    """Is a scalar value, decoded exactly, invalid?"""
+    return value is not None and _CHECKS[kind.kind](kind)(value, "", _UNHEARD) is not None
+
+
+# Scalars add no findings of their own.
+_UNHEARD = Findings(dict.fromkeys(Reason, Action.ALLOW), unknown_max=0)
+
+
+def complaints_of(kind: Type, value: Any) -> list[str]:
+    """What is wrong with one plain value, as sentences; used for the examples of a plan."""
+    out = Findings(dict.fromkeys(Reason, Action.QUARANTINE), unknown_max=VIOLATIONS_MAX)
+    rule_of(kind)(decode_exact(msgspec.json.encode(value)), "/properties/value", out)
+    return [violation.fix for violation in out.listed]

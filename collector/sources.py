@@ -1,0 +1,204 @@
+"""Sources: the sites and servers that may send events, and their keys.
+
+They live in one small file of the data directory, `sources.json`, replaced atomically. A browser's write key is public
+(it stands in the page) and bound to origins; a server key is secret, is shown once when it is made, and is kept only as
+a hash. Running workers see a change at once for a key they do not know, and within CHECK_MS otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+FILE_NAME = "sources.json"
+CHECK_MS = 200
+NAME_CHARS_MAX = 64
+SOURCES_MAX = 10_000
+
+
+class SourceError(Exception):
+    """Sources cannot be read or changed as asked; the text is one sentence."""
+
+
+class Source(Struct):
+    """One site or server. `origins` empty means that browsers may send from any."""
+
+    id: str
+    name: str
+    write_key: str
+    server_key_hash: str
+    origins: list[str] = []
+    enabled: bool = True
+
+
+class Access(Struct, frozen=True):
+    """What a presented key opens."""
+
+    source_id: str
+    origins: frozenset[str]
+    enabled: bool
+    is_server: bool
+
+
+class _File(Struct):
+    format: int
+    sources: list[Source]
+
+
+def key_hash(key: str) -> str:
+    """How a server key is kept: SHA-256, which is enough for 160 random bits."""
+    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
+
+
+def read_sources(data_dir: Path) -> list[Source]:
+    """All sources, in the order they were added; empty where there is no file yet. Raises SourceError."""
+    path = data_dir / FILE_NAME
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_File).sources
+    except FileNotFoundError:
+        return []
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path} cannot be read: {error}; restore it from a backup") from error
+
+
+def add_source(data_dir: Path, name: str, origins: list[str]) -> tuple[Source, str]:
+    """Add a source and return it with its server key, which cannot be had again. Raises SourceError."""
+    name = name.strip()
+    if not name or len(name) > NAME_CHARS_MAX or not name.isprintable():
+        raise SourceError(f"a source's name has 1 to {NAME_CHARS_MAX} printable characters; choose another")
+    sources = read_sources(data_dir)
+    if any(known.name == name for known in sources):
+        raise SourceError(f"there is a source named {name!r} already; choose another name")
+    if len(sources) >= SOURCES_MAX:
+        raise SourceError(f"there are {SOURCES_MAX:,} sources, the limit; disable and reuse one")
+    server_key = _new_server_key()
+    source = Source(
+        id=_free_id(name, {known.id for known in sources}),
+        name=name,
+        write_key="fw_" + secrets.token_urlsafe(15),
+        server_key_hash=key_hash(server_key),
+        origins=[normal_origin(origin) for origin in origins],
+    )
+    _write(data_dir, [*sources, source])
+    return source, server_key
+
+
+def renew_server_key(data_dir: Path, source_id: str) -> str:
+    """Give a source a new server key, which ends the old one, and return it. Raises SourceError."""
+    sources = read_sources(data_dir)
+    for source in sources:
+        if source.id == source_id:
+            server_key = _new_server_key()
+            source.server_key_hash = key_hash(server_key)
+            _write(data_dir, sources)
+            return server_key
+    raise SourceError(f"there is no source {source_id!r}")
+
+
+def disable_source(data_dir: Path, id_or_name: str) -> Source:
+    """Refuse events of a source from now on; its stored events stay. Raises SourceError."""
+    sources = read_sources(data_dir)
+    for source in sources:
+        if id_or_name in (source.id, source.name):
+            source.enabled = False
+            _write(data_dir, sources)
+            return source
+    known = ", ".join(source.id for source in sources[:10]) or "none yet"
+    raise SourceError(f"there is no source {id_or_name!r}; known are: {known}")
+
+
+def normal_origin(origin: str) -> str:
+    """`https://Shop.example:443/` -> `https://shop.example`, as a browser's Origin header spells it.
+
+    Raises:
+        SourceError: it is not an origin.
+    """
+    parts = urlsplit(origin.strip())
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/") or port == -1:
+        raise SourceError(f"{origin!r} is not an origin; give scheme and host, such as https://shop.example")
+    default = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{parts.hostname}" + (f":{port}" if port and port != default else "")
+
+
+class Directory:
+    """Keys to sources, as a worker looks them up; follows the file."""
+
+    def __init__(self, data_dir: Path, now_ms: Callable[[], int]) -> None:
+        self._path = data_dir / FILE_NAME
+        self._data_dir = data_dir
+        self._now_ms = now_ms
+        self._checked_ms = 0
+        self._version: tuple[int, int, int] | None = None
+        self._access: dict[str, Access] = {}
+
+    def access(self, key: str) -> Access | None:
+        """What this key opens; None when no source has it."""
+        now_ms = self._now_ms()
+        if now_ms - self._checked_ms > CHECK_MS or now_ms < self._checked_ms:
+            self._checked_ms = now_ms
+            self._follow()
+        found = self._access.get(key)
+        if found is None and key.startswith("fs_"):
+            found = self._access.get(key_hash(key))
+        if found is None and self._follow():
+            return self.access(key)
+        return found
+
+    def _follow(self) -> bool:
+        """Read the file again when it has changed. A file that cannot be read leaves what is known."""
+        try:
+            stat = self._path.stat()
+            version = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+            if version == self._version:
+                return False
+            sources = read_sources(self._data_dir)
+        except (OSError, SourceError):
+            return False
+        access: dict[str, Access] = {}
+        for source in sources:
+            origins = frozenset(source.origins)
+            access[source.write_key] = Access(source.id, origins, source.enabled, is_server=False)
+            access[source.server_key_hash] = Access(source.id, origins, source.enabled, is_server=True)
+        self._access = access
+        self._version = version
+        return True
+
+
+def _new_server_key() -> str:
+    return "fs_" + secrets.token_urlsafe(24)
+
+
+def _free_id(name: str, taken: set[str]) -> str:
+    base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "source"
+    candidate, number = base, 2
+    while candidate in taken:
+        candidate, number = f"{base}-{number}", number + 1
+    return candidate
+
+
+def _write(data_dir: Path, sources: list[Source]) -> None:
+    path = data_dir / FILE_NAME
+    fresh = data_dir / f".{FILE_NAME}.{os.getpid()}"
+    content = msgspec.json.format(msgspec.json.encode(_File(1, sources)), indent=2)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be written: {error.strerror}; check the data directory") from error

@@ -1,0 +1,20 @@
+/**
+ * The page as events describe it. Without the fragment: it never reaches a server by itself, and sign-in flows put
+ * secrets there. Pure.
+ */
+
+/** @param {string} href @returns {string} */
+export const withoutFragment = (href) => href.replace(/#.*/s, "");
+
+/**
+ * @param {{href: string, pathname: string, search: string}} location
+ * @param {string} title
+ * @param {string} referrer the page before this one, within a single-page site too
+ */
+export const pageOf = ({ href, pathname, search }, title, referrer) => ({
+  url: withoutFragment(href),
+  path: pathname,
+  referrer,
+  search,
+  title,
+});

@@ -1,0 +1,49 @@
+/** Finds and starts the Chromium that the browser tests drive, with a fresh profile and no talk of its own. */
+import { accessSync, constants } from "node:fs";
+import { createRequire } from "node:module";
+import { delimiter, join } from "node:path";
+
+// playwright-core is a development dependency of the tag; it is looked up there.
+const { chromium } = createRequire(new URL("../../js_sdk/package.json", import.meta.url))("playwright-core");
+
+const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** The user agent of an ordinary desktop browser: the headless one names itself, and collectors flag it as a bot. */
+export const USER_AGENT =
+  "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
+
+/** @returns {string} FOOTFALL_TEST_CHROMIUM, else the first usual name on PATH */
+function find() {
+  if (process.env.FOOTFALL_TEST_CHROMIUM) return process.env.FOOTFALL_TEST_CHROMIUM;
+  for (const folder of (process.env.PATH ?? "").split(delimiter)) {
+    for (const name of NAMES) {
+      const path = join(folder, name);
+      try {
+        accessSync(path, constants.X_OK);
+        return path;
+      } catch {
+        // Not here; look on.
+      }
+    }
+  }
+  throw new Error(`no Chromium on PATH (looked for ${NAMES.join(", ")}); set FOOTFALL_TEST_CHROMIUM to its path`);
+}
+
+/** @returns {Promise<import("playwright-core").Browser>} */
+export const launch = () =>
+  chromium.launch({
+    executablePath: find(),
+    headless: true,
+    args: FLAGS,
+    // The driver turns the back/forward cache off for its own ease; visitors have it.
+    ignoreDefaultArgs: ["--disable-back-forward-cache"],
+  });

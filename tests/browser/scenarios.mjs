@@ -1,0 +1,534 @@
+/**
+ * One behaviour each; the name is the promise. A scenario acts as a visitor or a page would and asserts on what the
+ * collector received. Numbers in brackets are those of the checks the project counts for every tag.
+ */
+import assert from "node:assert/strict";
+
+const track = (page, name, properties) => page.evaluate(([n, p]) => window.footfall("track", n, p), [name, properties]);
+const has = (collector, ...names) => () => names.every((name) => collector.tracked.includes(name));
+const numbered = (prefix, count) => Array.from({ length: count }, (_, i) => `${prefix}_${i}`);
+
+/** Ends a scenario that promises silence: whatever was to be sent before this event has arrived when it has. */
+async function last(page, collector) {
+  await track(page, "the_last");
+  await collector.until(has(collector, "the_last"), "the last event");
+}
+
+export const scenarios = {
+  // Navigation
+
+  "one page view on load, promptly and whole (1)": async ({ collector, site, open }) => {
+    await open("/first?utm_source=mail#part");
+    await collector.until(() => collector.views.length, "the page view", 5000);
+    const batch = JSON.parse(collector.requests[0].body);
+    const [event] = batch.batch;
+    assert.equal(batch.writeKey, "key");
+    assert.match(batch.sentAt, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    assert.deepEqual(batch.context.library, { name: "footfall.js", version: "0.1.0" });
+    assert.equal(batch.context.locale, "en-US");
+    assert.deepEqual(Object.keys(batch.context.screen), ["width", "height", "innerWidth", "innerHeight", "density"]);
+    assert.equal(event.type, "page");
+    assert.match(event.messageId, /^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/);
+    assert.match(event.anonymousId, /^[\da-f-]{36}$/);
+    assert.equal(event.sequence, 1);
+    assert.ok(Math.abs(Date.parse(event.timestamp) - Date.now()) < 10_000);
+    assert.deepEqual(event.properties, {
+      url: `${site.origin}/first?utm_source=mail`,
+      path: "/first",
+      referrer: "",
+      search: "?utm_source=mail",
+      title: "Page /first",
+    });
+    assert.deepEqual(event.context.page, event.properties);
+  },
+
+  "pushState counts a view with the previous address as referrer (2, 12)": async ({ collector, site, open }) => {
+    const page = await open("/first");
+    await page.evaluate(() => history.pushState({}, "", "/second"));
+    await collector.until(() => collector.views.length === 2, "the second view");
+    assert.deepEqual(collector.views, ["/first", "/second"]);
+    assert.equal(collector.stored.at(-1).properties.referrer, `${site.origin}/first`);
+  },
+
+  "replaceState to another address counts a view (3)": async ({ collector, open }) => {
+    const page = await open("/first");
+    await page.evaluate(() => history.replaceState({}, "", "/second"));
+    await collector.until(() => collector.views.length === 2, "the second view");
+    assert.deepEqual(collector.views, ["/first", "/second"]);
+  },
+
+  "back and forward within a page count views (4)": async ({ collector, open }) => {
+    const page = await open("/first");
+    await page.evaluate(() => history.pushState({}, "", "/second"));
+    await page.goBack();
+    await collector.until(() => collector.views.length === 3, "the view after back");
+    await page.goForward();
+    await collector.until(() => collector.views.length === 4, "the view after forward");
+    assert.deepEqual(collector.views, ["/first", "/second", "/first", "/second"]);
+  },
+
+  "the same address pushed or replaced again adds no view (5)": async ({ collector, open }) => {
+    const page = await open("/first");
+    await page.evaluate(() => {
+      history.pushState({ a: 1 }, "", "/first");
+      history.replaceState({ a: 2 }, "", location.href);
+    });
+    await last(page, collector);
+    assert.deepEqual(collector.views, ["/first"]);
+  },
+
+  "a change of the query alone counts a view (6)": async ({ collector, open }) => {
+    const page = await open("/first");
+    await page.evaluate(() => history.pushState({}, "", "/first?sort=price"));
+    await collector.until(() => collector.views.length === 2, "the second view");
+    assert.deepEqual(collector.views, ["/first", "/first?sort=price"]);
+  },
+
+  "a jump to an anchor adds no view (8)": async ({ collector, site, open }) => {
+    site.bodies["/first"] = '<a id="jump" href="#part">jump</a><h2 id="part">Part</h2>';
+    const page = await open("/first");
+    await page.click("#jump");
+    await last(page, collector);
+    assert.deepEqual(collector.views, ["/first"]);
+  },
+
+  "a page brought back from the back/forward cache counts again (9)": async ({ collector, site, open }) => {
+    const page = await open("/first");
+    await page.evaluate(() => addEventListener("pageshow", (event) => event.persisted && (document.title = "back")));
+    await page.goto(`${site.origin}/second`);
+    await page.goBack();
+    await page.waitForFunction(() => document.title === "back");
+    await collector.until(() => collector.views.length === 3, "the view after the return");
+    assert.deepEqual(collector.views, ["/first", "/second", "/first"]);
+  },
+
+  "a router that pushes and then replaces counts one view, of the final address and title": async ({ collector, open }) => {
+    const page = await open("/first");
+    await page.evaluate(() => {
+      history.pushState({}, "", "/loading");
+      history.replaceState({}, "", "/second");
+      document.title = "Second";
+    });
+    await last(page, collector);
+    assert.deepEqual(collector.views, ["/first", "/second"]);
+    assert.equal(collector.stored.findLast(({ type }) => type === "page").properties.title, "Second");
+  },
+
+  "an event tracked right after a push comes after the view of the new page": async ({ collector, open }) => {
+    const page = await open("/first");
+    await page.evaluate(() => {
+      history.pushState({}, "", "/second");
+      window.footfall.track("arrived");
+    });
+    await collector.until(has(collector, "arrived"), "the event");
+    const order = collector.stored.map(({ type, event, context }) => [event ?? type, context.page.path]);
+    assert.deepEqual(order, [
+      ["page", "/first"],
+      ["page", "/second"],
+      ["arrived", "/second"],
+    ]);
+    assert.deepEqual(
+      collector.stored.map(({ sequence }) => sequence),
+      [1, 2, 3],
+    );
+  },
+
+  "a page view the site tells itself is not told twice": async ({ collector, site, open }) => {
+    const page = await open("/first");
+    await page.evaluate(() => {
+      history.pushState({}, "", "/second");
+      window.footfall.page("Second", { page_type: "product" });
+    });
+    await last(page, collector);
+    assert.deepEqual(collector.views, ["/first", "/second"]);
+    const { name, properties } = collector.stored.findLast(({ type }) => type === "page");
+    assert.deepEqual([name, properties.page_type, properties.referrer], ["Second", "product", `${site.origin}/first`]);
+  },
+
+  "data-page-views=off leaves counting to the site": async ({ collector, site, open }) => {
+    site.attributes = 'data-page-views="off"';
+    const page = await open("/first");
+    await page.evaluate(() => history.pushState({}, "", "/second"));
+    await last(page, collector);
+    assert.deepEqual(collector.views, []);
+  },
+
+  "a prerendered page counts when it is shown and not before (10)": async ({ collector, site, open }) => {
+    site.bodies["/first"] = '<a id="next" href="/next">next</a>';
+    const page = await open("/first");
+    const fetched = new Promise((resolve) => site.server.on("request", ({ url }) => url === "/next" && resolve()));
+    await page.evaluate(() => {
+      const rules = document.createElement("script");
+      rules.type = "speculationrules";
+      rules.textContent = JSON.stringify({ prerender: [{ source: "list", urls: ["/next"], eagerness: "immediate" }] });
+      document.head.append(rules);
+    });
+    await fetched;
+    await last(page, collector);
+    assert.deepEqual(collector.views, ["/first"]);
+    await page.click("#next");
+    await collector.until(() => collector.views.length === 2, "the view of the page now shown");
+    assert.deepEqual(collector.views, ["/first", "/next"]);
+    assert.ok(await page.evaluate(() => performance.getEntriesByType("navigation")[0].activationStart > 0));
+  },
+
+  // Clicks
+
+  "a marked element sends its event with its properties, and no click": async ({ collector, site, open }) => {
+    site.bodies["/"] =
+      '<div data-footfall-event="plan_chosen" data-footfall-prop-plan-name="pro" data-footfall-prop-seats="5" ' +
+      'data-footfall-prop-trial="true"><button id="go"><b>Choose</b></button></div>';
+    const page = await open();
+    await page.click("b");
+    await last(page, collector);
+    assert.deepEqual(collector.tracked, ["plan_chosen", "the_last"]);
+    assert.deepEqual(collector.stored[1].properties, { plan_name: "pro", seats: 5, trial: true });
+  },
+
+  "a click on a link or button is described, through children and SVG (22, 23)": async ({ collector, site, open }) => {
+    site.bodies["/"] =
+      '<nav id="menu"><button>One</button><button aria-label="Close  menu"><svg width="20" height="20"><path d="M0 0h20v20z"/></svg></button></nav>' +
+      '<p><a href="#x" id="help-link" role="tab">Get <i>help</i></a></p>';
+    const page = await open();
+    await page.click("svg");
+    await page.click("i");
+    await page.click("p", { position: { x: 300, y: 2 } });
+    await last(page, collector);
+    assert.deepEqual(collector.tracked, ["click", "click", "the_last"]);
+    const [, close, help] = collector.stored.map(({ properties }) => properties);
+    assert.deepEqual(close, {
+      element_id: "",
+      element_role: "button",
+      element_name: "Close menu",
+      element_selector: "#menu > button:nth-of-type(2)",
+    });
+    assert.deepEqual(help, {
+      element_id: "help-link",
+      element_role: "tab",
+      element_name: "Get help",
+      element_selector: "#help-link",
+    });
+  },
+
+  "a click inside an open shadow root is heard (30)": async ({ collector, site, open }) => {
+    site.bodies["/"] =
+      '<div id="host"><template shadowrootmode="open"><button data-footfall-event="inside">in</button></template></div>';
+    const page = await open();
+    await page.click("#host button");
+    await collector.until(has(collector, "inside"), "the click");
+  },
+
+  "nothing of a private part and no typed value is ever sent": async ({ collector, site, open }) => {
+    site.bodies["/"] =
+      '<div data-footfall-private><button id="a">secret-one</button><button id="b" data-footfall-event="secret_two">b</button></div>' +
+      '<button id="c">Hello <span data-footfall-private>secret-three</span></button>' +
+      '<form><input id="d" value="secret-four"><input id="e" type="submit" value="secret-five" formaction="#"></form>' +
+      '<div contenteditable><a id="f" href="#y">secret-six</a></div>';
+    const page = await open();
+    await page.fill("#d", "secret-seven");
+    for (const id of "abcdf") await page.click(`#${id}`);
+    await page.evaluate(() => document.querySelector("form").addEventListener("submit", (e) => e.preventDefault()));
+    await page.click("#e");
+    await last(page, collector);
+    const ids = collector.stored.filter(({ event }) => event === "click").map(({ properties }) => properties.element_id);
+    assert.deepEqual(ids, ["c", "f", "e"]);
+    assert.ok(!JSON.stringify(collector.requests).includes("secret"));
+  },
+
+  "a click that the page stops and swallows is still heard": async ({ collector, site, open }) => {
+    site.bodies["/"] = '<button data-footfall-event="heard">x</button>';
+    const page = await open();
+    await page.evaluate(() => {
+      const swallow = (event) => (event.stopImmediatePropagation(), event.preventDefault());
+      document.querySelector("button").addEventListener("click", swallow, true);
+    });
+    await page.click("button");
+    await collector.until(has(collector, "heard"), "the click");
+  },
+
+  "a click on a link that leaves the page arrives (28)": async ({ collector, site, open }) => {
+    site.bodies["/"] = '<a id="away" href="/away">Away</a>';
+    const page = await open();
+    await page.click("#away");
+    await collector.until(() => collector.tracked.includes("click") && collector.views.includes("/away"), "click and view");
+    assert.equal(collector.stored.find(({ event }) => event === "click").context.page.path, "/");
+  },
+
+  "data-clicks=off hears no click": async ({ collector, site, open }) => {
+    site.attributes = 'data-clicks="off"';
+    site.bodies["/"] = '<button data-footfall-event="marked">x</button>';
+    const page = await open();
+    await page.click("button");
+    await last(page, collector);
+    assert.deepEqual(collector.tracked, ["the_last"]);
+  },
+
+  // Calls
+
+  "calls made before the script came are kept, in order (42)": async ({ collector, site, open }) => {
+    site.head =
+      "<script>window.footfall = window.footfall || function(){(footfall.q = footfall.q || []).push(arguments)};" +
+      "var held = footfall; footfall('track', 'a', {n: 1}); footfall('identify', 'u1', {plan: 'pro'}); footfall('track', 'b')</script>";
+    const page = await open();
+    await page.evaluate(() => window.held("track", "c"));
+    await collector.until(has(collector, "c"), "the last call");
+    const order = collector.stored.map(({ type, event, userId }) => [event ?? type, userId]);
+    assert.deepEqual(order, [
+      ["page", undefined],
+      ["a", undefined],
+      ["identify", "u1"],
+      ["b", "u1"],
+      ["c", "u1"],
+    ]);
+    assert.deepEqual(collector.stored[2].traits, { plan: "pro" });
+  },
+
+  "a script that is there twice counts once": async ({ collector, site, open }) => {
+    site.scripts = 2;
+    const page = await open();
+    await last(page, collector);
+    assert.deepEqual(collector.views, ["/"]);
+  },
+
+  "identify, group and alias hold on the next page, reset forgets them all (49)": async ({ collector, site, open }) => {
+    const page = await open("/first");
+    await page.evaluate(() => {
+      window.footfall("identify", "ann", { plan: "pro" });
+      window.footfall("group", "acme", { seats: 3 });
+      window.footfall("alias", "ann@2");
+    });
+    await page.goto(`${site.origin}/second`);
+    await collector.until(() => collector.views.length === 2, "the second view");
+    await page.evaluate(() => {
+      window.footfall.reset();
+      window.footfall.track("as_nobody");
+    });
+    await collector.until(has(collector, "as_nobody"), "the last event");
+    const of = (kind) => collector.stored.find(({ type, event }) => (event ?? type) === kind);
+    assert.deepEqual([of("group").groupId, of("group").traits], ["acme", { seats: 3 }]);
+    assert.deepEqual([of("alias").previousId, of("alias").userId], ["ann", "ann@2"]);
+    const second = collector.stored.find(({ type, properties }) => type === "page" && properties.path === "/second");
+    assert.deepEqual([second.userId, second.groupId, second.anonymousId], ["ann@2", "acme", of("group").anonymousId]);
+    assert.deepEqual([of("as_nobody").userId, of("as_nobody").groupId], [undefined, undefined]);
+    assert.notEqual(of("as_nobody").anonymousId, second.anonymousId);
+  },
+
+  "odd properties never throw, and what can be kept is sent": async ({ collector, open }) => {
+    const page = await open();
+    await page.evaluate(() => {
+      const cycle = { name: "ring" };
+      cycle.self = cycle;
+      Array.prototype.toJSON = () => "broken by the page";
+      const odd = { cycle, big: 12n, node: document.body, fn: () => 1, nan: Number.NaN, lone: "a\ud800b", list: [1, undefined] };
+      Object.defineProperty(odd, "trap", { enumerable: true, get: () => decodeURIComponent("%") });
+      window.footfall("track", "odd", odd);
+      window.footfall("track", "huge", { text: "x".repeat(100_000), after: 1 });
+      window.footfall("nonsense");
+      window.footfall("track");
+      window.footfall("identify", null);
+      window.footfall("page", null, null);
+    });
+    await collector.until(has(collector, "odd", "huge", ""), "the events");
+    const of = (name) => collector.stored.find(({ event }) => event === name).properties;
+    assert.deepEqual(of("odd"), {
+      cycle: { name: "ring" },
+      big: "12",
+      node: "BODY",
+      lone: "a\ufffdb",
+      list: [1, null],
+    });
+    assert.deepEqual(of("huge"), { text: "x".repeat(4096), after: 1 });
+  },
+
+  "denied storage costs nothing but memory (40)": async ({ collector, context, open }) => {
+    await context.addInitScript(() => {
+      Object.defineProperty(window, "localStorage", { get: () => decodeURIComponent("%") });
+    });
+    const page = await open();
+    await track(page, "one");
+    await track(page, "two");
+    await collector.until(has(collector, "one", "two"), "the events");
+    assert.equal(new Set(collector.stored.map(({ anonymousId }) => anonymousId)).size, 1);
+  },
+
+  "a strict content security policy with Trusted Types is kept (52)": async ({ collector, site, open }) => {
+    site.headers["Content-Security-Policy"] =
+      `default-src 'none'; script-src ${collector.origin}; connect-src ${collector.origin}; ` +
+      "require-trusted-types-for 'script'; trusted-types 'none'";
+    const page = await open();
+    await track(page, "one");
+    await collector.until(has(collector, "one"), "the event");
+  },
+
+  "rejected events are explained on the console of a developer": async ({ collector, open }) => {
+    const page = await open();
+    collector.reply = { accepted: 0, rejected: [{ index: 0, reason: "unknown_event", pointer: "/event", fix: "add it to the plan" }] };
+    const told = page.waitForEvent("console", { predicate: (message) => message.text().includes("rejected") });
+    await track(page, "unplanned");
+    const words = await Promise.all((await told).args().map((word) => word.jsonValue()));
+    assert.equal(words[2].fix, "add it to the plan");
+    assert.equal(words[3].event ?? JSON.parse(words[3]).event, "unplanned");
+  },
+
+  // Delivery
+
+  "no request asks for permission first, carries credentials or a header of ours (41)": async ({ collector, open }) => {
+    const page = await open();
+    await last(page, collector);
+    for (const { method, headers, url } of collector.requests) {
+      assert.deepEqual([method, url, headers["content-type"]], ["POST", "/v1/b", "text/plain;charset=UTF-8"]);
+      assert.deepEqual([headers.cookie, headers.authorization], [undefined, undefined]);
+    }
+  },
+
+  "events tracked while the collector answers 503 arrive when it recovers (35)": async ({ collector, open }) => {
+    collector.answer = () => ({ status: 503 });
+    const page = await open();
+    for (const name of numbered("e", 5)) await track(page, name);
+    await collector.until(() => collector.requests.length >= 2, "a second attempt");
+    collector.answer = () => ({ status: 200 });
+    await collector.until(has(collector, ...numbered("e", 5)), "the events");
+    assert.equal(collector.copies.length, 6);
+    const gaps = collector.requests.slice(1).map(({ at }, i) => at - collector.requests[i].at);
+    assert.ok(Math.min(...gaps) >= 500, `attempts came ${gaps} ms after one another`);
+  },
+
+  "Retry-After is obeyed, by the next page too": async ({ collector, site, open }) => {
+    collector.answer = (number) => (number === 1 ? { status: 429, headers: { "Retry-After": "3" } } : { status: 200 });
+    const page = await open("/first");
+    await collector.until(() => collector.requests.length === 1, "the first attempt");
+    await page.waitForFunction(() => localStorage.getItem("footfall_wait"));
+    await page.goto(`${site.origin}/second`);
+    await collector.until(() => collector.views.length === 2, "both views");
+    const [first, second] = collector.requests;
+    assert.ok(second.at - first.at >= 3000, `tried again after ${second.at - first.at} ms`);
+    assert.deepEqual(collector.views, ["/first", "/second"]);
+  },
+
+  "a refused key loses nothing": async ({ collector, open }) => {
+    collector.answer = (number) => ({ status: number < 3 ? 401 : 200 });
+    const page = await open();
+    await last(page, collector);
+    assert.deepEqual([collector.views, collector.tracked], [["/"], ["the_last"]]);
+  },
+
+  "an answer that is cut off is no delivery": async ({ collector, open }) => {
+    collector.answer = (number) => (number < 3 ? "cut" : { status: 200 });
+    const page = await open();
+    await last(page, collector);
+    assert.deepEqual([collector.views, collector.tracked], [["/"], ["the_last"]]);
+  },
+
+  "events tracked offline arrive when the network is back (36)": async ({ collector, context, open }) => {
+    const page = await open();
+    await collector.until(() => collector.views.length, "the page view");
+    await context.setOffline(true);
+    for (const name of numbered("e", 5)) await track(page, name);
+    await page.waitForEvent("requestfailed");
+    assert.deepEqual(collector.tracked, []);
+    await context.setOffline(false);
+    await collector.until(has(collector, ...numbered("e", 5)), "the events");
+  },
+
+  "an event tracked right before the tab is closed arrives (34)": async ({ collector, open }) => {
+    for (const name of numbered("closing", 6)) {
+      const page = await open(`/${name}`);
+      await track(page, name);
+      await page.close();
+    }
+    await collector.until(has(collector, ...numbered("closing", 6)), "the events");
+  },
+
+  "an event tracked right before leaving for another site arrives (33)": async ({ collector, open }) => {
+    const page = await open();
+    await page.evaluate(() => {
+      window.footfall("track", "left");
+      location.href = "about:blank";
+    });
+    await collector.until(has(collector, "left"), "the event");
+  },
+
+  "what a closed page could not send, the next page sends once (37)": async ({ collector, open }) => {
+    collector.answer = () => ({ status: 503 });
+    const page = await open("/first");
+    for (const name of numbered("e", 3)) await track(page, name);
+    await collector.until(() => collector.requests.length, "an attempt");
+    await page.waitForFunction(() => localStorage.getItem("footfall_wait"));
+    await page.close();
+    collector.answer = () => ({ status: 200 });
+    const next = await open("/second");
+    await collector.until(has(collector, ...numbered("e", 3)), "the events of the closed page");
+    await last(next, collector);
+    assert.equal(collector.copies.length, collector.stored.length);
+    assert.deepEqual([...collector.views].sort(), ["/first", "/second"]);
+  },
+
+  "what a reloaded page could not send, it sends after the reload": async ({ collector, open }) => {
+    collector.answer = () => "cut";
+    const page = await open();
+    for (const name of numbered("e", 3)) await track(page, name);
+    await collector.until(() => collector.requests.length, "an attempt");
+    collector.answer = () => ({ status: 200 });
+    await page.reload();
+    await collector.until(has(collector, ...numbered("e", 3)), "the events");
+    assert.equal(collector.views.length, 2);
+  },
+
+  "delivered events leave nothing on disk": async ({ collector, open }) => {
+    const page = await open();
+    await last(page, collector);
+    await page.waitForFunction(() => !Object.keys(localStorage).some((key) => key.startsWith("footfall_queue")));
+  },
+
+  "two tabs lose nothing and agree who the visitor is (38, 50)": async ({ collector, open }) => {
+    collector.answer = (number) => ({ status: number % 2 ? 503 : 200 });
+    const one = await open("/one");
+    await collector.until(() => collector.requests.length, "the first attempt");
+    const two = await open("/two");
+    for (const i of Array(10).keys()) {
+      await track(one, `one_${i}`);
+      await track(two, `two_${i}`);
+    }
+    await two.close();
+    await collector.until(has(collector, ...numbered("one", 10), ...numbered("two", 10)), "the events of both", 30_000);
+    assert.equal(new Set(collector.stored.map(({ anonymousId }) => anonymousId)).size, 1);
+    assert.deepEqual([...collector.views].sort(), ["/one", "/two"]);
+  },
+
+  "200 events of one moment arrive once each, in order": async ({ collector, open }) => {
+    const page = await open();
+    await page.evaluate(() => {
+      for (let i = 0; i < 200; i++) window.footfall("track", `e_${i}`);
+    });
+    await collector.until(() => collector.tracked.length === 200, "all events");
+    assert.deepEqual(collector.tracked, numbered("e", 200));
+    assert.equal(collector.copies.length, 201);
+  },
+
+  "more than 64 KiB is split so that each part may outlive the page (39)": async ({ collector, open }) => {
+    const page = await open();
+    await page.evaluate(() => {
+      for (let i = 0; i < 30; i++) window.footfall("track", `e_${i}`, { text: "ä".repeat(4000) });
+    });
+    await collector.until(has(collector, ...numbered("e", 30)), "all events");
+    for (const { body } of collector.requests) assert.ok(Buffer.byteLength(body) <= 60 * 1024, "a part is over 60 KiB");
+  },
+
+  "413 is met with smaller batches": async ({ collector, open }) => {
+    collector.answer = (_, { body }) => ({ status: JSON.parse(body).batch.length > 3 ? 413 : 200 });
+    const page = await open();
+    await page.evaluate(() => {
+      for (let i = 0; i < 10; i++) window.footfall("track", `e_${i}`);
+    });
+    await collector.until(has(collector, ...numbered("e", 10)), "all events", 30_000);
+  },
+
+  "the time zone is told once the browser idled, and kept for later pages": async ({ collector, site, open }) => {
+    const page = await open();
+    await page.waitForFunction(() => localStorage.getItem("footfall_zone"));
+    await page.goto(`${site.origin}/second`);
+    await collector.until(() => collector.views.length === 2, "the second view");
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    assert.equal(JSON.parse(collector.requests.at(-1).body).context.timezone, zone);
+  },
+};
