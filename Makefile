@@ -41,11 +41,12 @@ crash: $(VENV)/.test tests/node_modules/.done ## The long crash test: 1,000 kill
 tag: js_sdk/node_modules/.done ## Build the tag from js_sdk/src
 	cd js_sdk && npm run --silent build
 
+LOCK := "$(BIN)/uv" pip compile --quiet --universal --upgrade --no-emit-index-url --no-emit-find-links --no-annotate \
+	--no-header --python-version 3.11 --extra embedded pyproject.toml
+
 lock: $(VENV)/.test ## Resolve requirements.lock and requirements-test.lock anew from pyproject.toml
-	"$(BIN)/uv" pip compile --quiet --universal --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
-		--python-version 3.11 --extra embedded pyproject.toml -o requirements.lock
-	"$(BIN)/uv" pip compile --quiet --universal --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
-		--python-version 3.11 --extra embedded --group test -c requirements.lock pyproject.toml -o requirements-test.lock
+	$(LOCK) --group test -o requirements-test.lock
+	$(LOCK) -c requirements-test.lock -o requirements.lock
 
 clean: ## Remove what make has installed and built, but no data
 	rm -rf "$(VENV)" js_sdk/node_modules tests/node_modules .pytest_cache .mypy_cache .ruff_cache

@@ -53,10 +53,10 @@ _NOT_CRAWLERS = frozenset({"okhttp"})
 _REASON_OF_TAG = {"http-library": "http_client", "browser-automation": "headless"}
 
 # What a television says, or a console plugged into one. Fire TV sticks say AFT and a model; Web0S is LG's spelling.
-_TV = re.compile(
-    r"smart-?tv|google ?tv|android ?tv|apple ?tv|hbbtv|netcast|web0s|webos\.tv|bravia|crkey|roku|vidaa"
-    r"|\baft[a-z]{1,4}\b|tizen.{0,40}\btv\b|playstation [345]|xbox|wiiu",
-    re.IGNORECASE,
+_TELEVISIONS = (
+    "(?i)smart-?tv|google ?tv|android ?tv|apple ?tv|hbbtv|netcast|web0s|webos[.]tv|bravia|crkey|vidaa",
+    "(?i)tizen.{0,40}[^a-z]tv|playstation [345]|xbox|wiiu",
+    "Roku|[^A-Za-z]AFT[A-Z]",
 )
 
 _SYSTEM_OF_HINT = {
@@ -100,7 +100,7 @@ class _Classes(UserAgent):  # type: ignore[misc]  # user_agents ships no types
     def device_class(self) -> str:
         """Return desktop, mobile, tablet, tv or unknown."""
         text = self.ua_string
-        if _TV.search(text):
+        if _televisions().extract(text):
             return "tv"
         if text.startswith("Dalvik/"):
             return "mobile"  # an Android app's own user agent; it lacks the word that tells phones from tablets
@@ -135,6 +135,7 @@ def prepare() -> None:
     """Load the pattern engines now (0.2 s, 30 MB), so that the first visitor does not wait for them."""
     _engine()
     _bots()
+    _televisions()
 
 
 @cache
@@ -144,7 +145,7 @@ def _engine() -> Resolver:
 
 @cache
 def _bots() -> ua_parser_rs.UserAgentExtractor:
-    """All bot patterns in one extractor. It answers the first that matches, as a "browser" whose name is our reason."""
+    """All bot patterns in one search, which answers our reason."""
     patterns = [(pattern, "headless") for pattern in _HEADLESS] + [
         (pattern, "http_client") for pattern in _HTTP_CLIENTS
     ]
@@ -152,7 +153,17 @@ def _bots() -> ua_parser_rs.UserAgentExtractor:
         reasons = [_REASON_OF_TAG[tag] for tag in entry.get("tags", ()) if tag in _REASON_OF_TAG]
         if entry["pattern"] not in _NOT_CRAWLERS:
             patterns.append((entry["pattern"], reasons[0] if reasons else "crawler"))
-    return ua_parser_rs.UserAgentExtractor((pattern, reason, None, None, None, None) for pattern, reason in patterns)
+    return _search(patterns)
+
+
+@cache
+def _televisions() -> ua_parser_rs.UserAgentExtractor:
+    return _search([(pattern, "tv") for pattern in _TELEVISIONS])
+
+
+def _search(patterns: list[tuple[str, str]]) -> ua_parser_rs.UserAgentExtractor:
+    """A search for (pattern, word) pairs, of which the first that matches answers its word as a browser's family."""
+    return ua_parser_rs.UserAgentExtractor((pattern, word, None, None, None, None) for pattern, word in patterns)
 
 
 @lru_cache(maxsize=DEVICE_CACHE_MAX)

@@ -3,8 +3,8 @@
     sql/tables/NNN_name.sql --once, in order--> tables --recorded in--> migrations (number, name, checksum, applied_at)
     sql/views/NAME.sql --when any file changed--> views, each after the views it reads
 
-Safe to run twice, to be killed at any point and to run twice at once: every statement is IF NOT EXISTS or OR REPLACE and
-a file is recorded only after its last statement, so that the worst case is to run a file again.
+Safe to run twice, to be killed at any point and to run twice at once: every statement is IF NOT EXISTS or OR REPLACE,
+and a file is recorded only after its last statement, so that the worst case is to run a file again.
 """
 
 from __future__ import annotations

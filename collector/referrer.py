@@ -24,7 +24,7 @@ CLICK_ID_MAX = 512
 # holds at most 4,096 x about 2 KB.
 PAGE_CACHE_MAX = 4_096
 CACHED_URL_MAX = 512
-CHANNEL_CACHE_MAX = 10_000
+CHANNEL_CACHE_MAX = 10_000  # x about 1 KB
 
 # http and https only. An authority ends at / ? or #; its last @ ends the credentials (WHATWG URL, section 4.4). A host
 # is 253 characters (RFC 1035) of anything but the characters that the URL standard forbids in one.
@@ -77,8 +77,8 @@ _SITES = {
     "organic_search": """
         ask.com baidu.com bing.com coccoc.com com.google.android.googlequicksearchbox duckduckgo.com ecosia.org
         go.mail.ru kagi.com metager.org mojeek.com naver.com petalsearch.com presearch.com qwant.com
-        search.aol.com search.brave.com search.daum.net search.marginalia.nu search.yahoo.co.jp search.yahoo.com searchencrypt.com seznam.cz sm.cn so.com sogou.com
-        startpage.com swisscows.com ya.ru""",
+        search.aol.com search.brave.com search.daum.net search.marginalia.nu search.yahoo.co.jp search.yahoo.com
+        searchencrypt.com seznam.cz sm.cn so.com sogou.com startpage.com swisscows.com ya.ru""",
     "organic_social": """
         blog.naver.com bsky.app cafe.naver.com com.facebook.katana com.facebook.orca com.instagram.android
         com.linkedin.android com.pinterest com.reddit.frontpage com.twitter.android com.whatsapp
@@ -93,8 +93,8 @@ _SITES = {
         youku.com youtu.be youtube-nocookie.com youtube.com""",
     "email": """
         app.fastmail.com com.google.android.gm com.microsoft.office.outlook deref-gmx.net deref-web.de e.mail.ru
-        email.seznam.cz mail.google.com mail.naver.com navigator.gmx.net outlook.cloud.microsoft outlook.com outlook.live.com
-        outlook.office.com outlook.office365.com""",
+        email.seznam.cz mail.google.com mail.naver.com navigator.gmx.net outlook.cloud.microsoft outlook.com
+        outlook.live.com outlook.office.com outlook.office365.com""",
     "ai_assistant": """
         chat.deepseek.com chat.mistral.ai chat.openai.com chat.qwen.ai chatgpt.com claude.ai com.openai.chatgpt
         copilot.cloud.microsoft copilot.microsoft.com deepseek.com doubao.com duck.ai gemini.google.com grok.com
@@ -196,11 +196,8 @@ def classify(referrer: str, page: Page) -> tuple[str, str]:
         display, affiliate, video, ai_assistant. These decide, in this order: utm_medium, a paid click id, utm_source,
         any other click id, the referrer.
     """
-    host = _referrer_host(referrer) if referrer else ""
-    own = host != "" and _without_www(host) == _without_www(page.host)
-    if own:
-        host = ""
-    return host, _channel(host, own, page.utm_source, page.utm_medium, page.click_id_type)
+    find = _classify_cached if len(referrer) <= CACHED_URL_MAX else _classify
+    return find(referrer[:URL_MAX], page.host, page.utm_source, page.utm_medium, page.click_id_type)
 
 
 def _page(url: str) -> Page:
@@ -260,14 +257,24 @@ def _decoded(value: str, limit: int) -> str:
 def _referrer_host(referrer: str) -> str:
     if app := _APP.match(referrer):
         return app[1].lower()
-    return parse_page(referrer).host
+    return _page(referrer).host
 
 
 def _without_www(host: str) -> str:
     return host.removeprefix("www.")
 
 
-@lru_cache(maxsize=CHANNEL_CACHE_MAX)
+def _classify(referrer: str, page_host: str, utm_source: str, utm_medium: str, click_id_type: str) -> tuple[str, str]:
+    host = _referrer_host(referrer)
+    own = host != "" and _without_www(host) == _without_www(page_host)
+    if own:
+        host = ""
+    return host, _channel(host, own, utm_source, utm_medium, click_id_type)
+
+
+_classify_cached = lru_cache(maxsize=CHANNEL_CACHE_MAX)(_classify)
+
+
 def _channel(host: str, own: bool, utm_source: str, utm_medium: str, click_id_type: str) -> str:
     """The channel, from all that was said about the visit; `host` is that of another site, or ""."""
     source = utm_source.lower()

@@ -15,14 +15,14 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, Struct
 
-from collector.plan.fast import Inexpressible, struct_of, value_reader
+from collector.plan.fast import Inexpressible, plain_text, struct_of
 from collector.plan.model import Action, EventPlan, Plan, Property
 from collector.plan.rules import (
     Findings,
     Violation,
-    complains,
     decimal_text,
     decode_exact,
+    fits_of,
     members_of,
     shown,
     token,
@@ -32,7 +32,7 @@ from collector.reason import Reason
 PROPERTIES = "/properties"
 
 
-class Checked(Struct, frozen=True):
+class Checked(Struct, frozen=True, gc=False):
     """The verdict on one event. `rejected` is the first violation whose action is quarantine."""
 
     event_version: int
@@ -98,42 +98,42 @@ class _EventCheck:
         self._valid = Checked(event.major, self._conversion, "0", "", (), None)
         self._walk = members_of(event.properties)
         by_name = {prop.name: prop for prop in event.properties}
-        self._value = by_name.get(event.semantic.value)
-        self._currency = by_name.get(event.semantic.currency)
-        self._value_fields: tuple[str, ...] = ()
-        self._currency_fields: tuple[str, ...] = ()
+        self._value = _Slot(by_name.get(event.semantic.value))
+        self._currency = _Slot(by_name.get(event.semantic.currency))
+        self._plain = not self._value.names and not self._currency.names
         self._decode: Callable[[bytes | Raw], Any] = _never
         closed = event.actions[Reason.UNKNOWN_PROPERTY] is not Action.ALLOW
         try:
-            if self._value is not None:
-                self._read_value = value_reader(self._value.type)
-            raw = self._value.name if self._value is not None else ""
-            struct, holders = struct_of(event.name, event.properties, closed=closed, raw=raw)
+            struct, holders = struct_of(event.name, event.properties, closed=closed)
         except Inexpressible:
             return
         self._decode = msgspec.json.Decoder(struct).decode
-        self._value_fields = tuple(holders[name] for name in names_of(self._value))
-        self._currency_fields = tuple(holders[name] for name in names_of(self._currency))
+        self._value_fields = tuple(holders[name] for name in self._value.names)
+        self._currency_fields = tuple(holders[name] for name in self._currency.names)
 
     def check(self, properties: bytes | Raw) -> Checked:
         """The verdict on one event of this major version."""
         try:
             decoded = self._decode(properties)
-        except Exception:
+        except Exception:  # msgspec's own errors, UnicodeDecodeError, RecursionError: the walk will tell
             return self._walked(properties)
-        if not self._value_fields and not self._currency_fields:
+        if self._plain:
             return self._valid
-        value, currency = "", ""
+        value, currency = "0", ""
         for name in self._value_fields:
-            raw = getattr(decoded, name)
-            if raw is not UNSET:
-                text = self._read_value(raw)
+            number = getattr(decoded, name)
+            if number is not UNSET:
+                text = plain_text(number)
                 if text is None:
                     return self._walked(properties)
-                value = value or text
+                value = text
+                break
         for name in self._currency_fields:
-            currency = currency or getattr(decoded, name) or ""  # UNSET and null are false
-        return Checked(self.major, self._conversion, value or "0", currency, (), None)
+            sent = getattr(decoded, name)
+            if sent is not UNSET:
+                currency = sent or ""
+                break
+        return Checked(self.major, self._conversion, value, currency, (), None)
 
     def _walked(self, properties: bytes | Raw) -> Checked:
         out = Findings(self._actions, self._unknown_max)
@@ -155,8 +155,8 @@ class _EventCheck:
 
     def _value_of(self, document: dict[str, Any], out: Findings) -> str:
         """The value's decimal text; "0" when there is none, or none that is valid."""
-        name, entry = _sent(self._value, document)
-        if self._value is None or entry is None or complains(self._value.type, entry):
+        name, entry = self._value.valid_in(document)
+        if entry is None:
             return "0"
         text = decimal_text(entry)
         if text is None:
@@ -165,20 +165,24 @@ class _EventCheck:
         return text or "0"
 
     def _currency_of(self, document: dict[str, Any]) -> str:
-        _, entry = _sent(self._currency, document)
-        if self._currency is None or entry is None or complains(self._currency.type, entry):
-            return ""
-        return str(entry)
+        return str(self._currency.valid_in(document)[1] or "")
 
 
-def names_of(prop: Property | None) -> tuple[str, ...]:
-    """The names a property may be sent under, its own first."""
-    return () if prop is None else (prop.name, *prop.aliases)
+class _Slot:
+    """A property with a meaning of its own, and the names it may be sent under: its own first, then its aliases."""
 
+    def __init__(self, prop: Property | None) -> None:
+        self.names = () if prop is None else (prop.name, *prop.aliases)
+        self._fits = None if prop is None else fits_of(prop.type)
 
-def _sent(prop: Property | None, document: dict[str, Any]) -> tuple[str, Any]:
-    """The name under which a property was sent, and its value; None when it was not."""
-    return next(((name, document[name]) for name in names_of(prop) if name in document), ("", None))
+    def valid_in(self, document: dict[str, Any]) -> tuple[str, Any]:
+        """The name it was sent under and its value; None when it was not sent or is not valid."""
+        for name in self.names:
+            if name in document:
+                entry = document[name]
+                valid = entry is not None and self._fits is not None and self._fits(entry)
+                return name, entry if valid else None
+        return "", None
 
 
 def _never(properties: bytes | Raw) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable
 from types import GenericAlias
 from typing import Annotated, Any, Literal, Union
 
@@ -16,65 +15,47 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from collector.plan.model import Property, Type
-from collector.plan.rules import INT64_MAX, INT64_MIN, NUMERIC_MAX, DateTime, bounds_of
+from collector.plan.rules import INT64_MAX, INT64_MIN, NUMERIC_MAX, DateTime
 
 
 class Inexpressible(Exception):
     """msgspec cannot check this type as strictly as the rules do."""
 
 
-# The text of a JSON number, or of a number in quotes, that is a Decimal(18, 4) as it stands.
-_PLAIN_NUMBER = re.compile(rb'\s*("?)(-?(?:0|[1-9][0-9]{0,13})(?:\.[0-9]{1,4})?)"?\s*')
+# Below this a float holds four decimal places with room to spare, so a short repr is the number that was sent.
+_EXACT_BELOW = 1e9
+# Digits before the point of a Decimal(18, 4).
+_WHOLE_BELOW = 10**14
 
 
-def value_reader(kind: Type) -> Callable[[Raw], str | None]:
-    """Reads the value property of a conversion: its exact decimal text when it is valid and plain, else None.
+def plain_text(number: Any) -> str | None:
+    """The exact decimal text of a decoded number when it can be told from a float, else None: then the walk reads it.
 
-    Raises:
-        Inexpressible: the type has a rule beyond its bounds.
+    Not a detour through a float that loses anything: below 1e9 a double is within 1e-7 of what was sent, so when its
+    repr has at most 4 decimal places, no other number of 4 places rounds to it.
     """
-    if kind.enum is not None or kind.multiple_of is not None:
-        raise Inexpressible("only bounds are checked here")
-    match = _PLAIN_NUMBER.fullmatch
-    whole = kind.kind == "integer"
-    number_of: Callable[[str], float] = int if whole else float
-    broken = bounds_of(kind, int if whole else float)
-    quoted = kind.kind == "decimal"
-    # 14 digits fit by the pattern; a narrower decimal is told by its size.
-    largest = 10.0 ** (kind.precision - kind.scale) if quoted and kind.precision - kind.scale < 14 else 1e14
-
-    def read(raw: Raw) -> str | None:
-        found = match(raw)
-        if found is None or (found[1] and not quoted):
-            return None
-        text: str = found[2].decode()
-        if whole and "." in text:
-            return None
-        number = number_of(text)
-        if broken(number) is not None or abs(number) >= largest:
-            return None
-        return text if number else "0"
-
-    return read
+    if type(number) is float and -_EXACT_BELOW < number < _EXACT_BELOW:
+        text = repr(number) if number else "0.0"  # not -0.0
+        return text if text[-5:].find(".") >= 0 and "e" not in text else None
+    if type(number) is int and -_WHOLE_BELOW < number < _WHOLE_BELOW:
+        return str(number)
+    return None
 
 
-def struct_of(
-    name: str, properties: tuple[Property, ...], *, closed: bool, raw: str = ""
-) -> tuple[type, dict[str, str]]:
+def struct_of(name: str, properties: tuple[Property, ...], *, closed: bool) -> tuple[type, dict[str, str]]:
     """A Struct for the members of an object, and the field that holds each property and alias.
 
     Args:
         name: Shown by msgspec only in its own messages.
         properties: In plan order.
         closed: Refuse members that are not named.
-        raw: The property to leave as raw JSON, because its exact text is wanted; the caller checks it.
     Raises:
         Inexpressible: msgspec cannot check a property as strictly as the rules do.
     """
     fields: list[tuple[str, Any, Any]] = []
     holders: dict[str, str] = {}
     for prop in properties:
-        made = Raw if prop.name == raw else _type(prop.type, closed=closed)
+        made = _type(prop.type, closed=closed)
         for word in (prop.name, *prop.aliases):
             # Wire names such as `$set` or `user-id` are no Python names, so fields are numbered and renamed.
             holders[word] = holder = f"p{len(fields)}"

@@ -73,8 +73,8 @@ class _Loader:
         top = self._top(files)
         definitions = self._definitions(files)
         self.resolver = Resolver(definitions, self.limits, self.problems)
-        for name, value in definitions.items():
-            self.resolver.type_of(value, f"type {name}")
+        for name, value in definitions.items():  # unused ones too, and by name, so that a cycle is seen as one
+            self.resolver.type_of(Leaf(name, value.mark), f"type {name}")
         self._groups(files["groups"])
         history = self._events(files["history"], old=True)
         current = self._events(files["events"], old=False)

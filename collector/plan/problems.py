@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import NamedTuple
+
+_SEPARATORS = {ord(char): None for char in "_-. "}
 
 
 class Mark(NamedTuple):
@@ -58,7 +59,7 @@ class Problems:
 
 def fold(name: str) -> str:
     """The name without case and separators: productId and product_id are alike."""
-    return re.sub(r"[_\-. ]", "", name).casefold()
+    return name.translate(_SEPARATORS).casefold()
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

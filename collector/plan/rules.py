@@ -35,10 +35,12 @@ DateTime = Annotated[datetime.datetime, Meta(tz=True)]
 
 _NUMERIC = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,4})?")
 _FOUR_PLACES = Decimal("0.0001")
+# Holds the quotient of the largest double and a step of a hundred decimal places.
+_EXACT = Context(prec=500)
 _MONEY = Context(prec=40, rounding=ROUND_HALF_EVEN)
 
 
-class Violation(Struct, frozen=True):
+class Violation(Struct, frozen=True, gc=False):
     """One way in which an event does not follow the plan.
 
     `pointer` is a JSON pointer (RFC 6901) into the event as sent; `fix` one sentence: what was found, the limit, what
@@ -135,6 +137,8 @@ def token(key: str) -> str:
 
 def spoken(pointer: str) -> str:
     """A pointer as people write it: /properties/items/0/sku is items[0].sku."""
+    if pointer.count("/") == 2 and "~" not in pointer:
+        return pointer[len("/properties/") :]
     parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[2:]]
     text = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in parts)
     return text.removeprefix(".") or "properties"
@@ -338,7 +342,7 @@ def _float(number: int | Decimal) -> float:
 def _stepped(value: int | Decimal, step: Decimal) -> bool:
     """Is it a multiple? Exact; a number of too many digits to tell is not one."""
     try:
-        return not Decimal(value) % step
+        return not _EXACT.remainder(Decimal(value), step)
     except InvalidOperation:
         return False
 
@@ -506,13 +510,11 @@ _CHECKS: dict[str, Callable[[Type], Check]] = {
 }
 
 
-def complains(kind: Type, value: Any) -> bool:
-    """Is a scalar value, decoded exactly, invalid?"""
-    return value is not None and _CHECKS[kind.kind](kind)(value, "", _UNHEARD) is not None
-
-
-# Scalars add no findings of their own.
-_UNHEARD = Findings(dict.fromkeys(Reason, Action.ALLOW), unknown_max=0)
+def fits_of(kind: Type) -> Callable[[Any], bool]:
+    """Is a scalar value, decoded exactly and not null, valid?"""
+    check = _CHECKS[kind.kind](kind)
+    unheard = Findings(dict.fromkeys(Reason, Action.ALLOW), unknown_max=0)  # scalars add no findings of their own
+    return lambda value: check(value, "", unheard) is None
 
 
 def complaints_of(kind: Type, value: Any) -> list[str]:

@@ -162,6 +162,7 @@ class Visit:
     referrer: str
     campaign: dict[str, str]
     page: Page = HOME
+    context: dict[str, Any] = field(default_factory=dict)  # of the open page; its events share it
     sequence: int = 0
     events: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
 
@@ -170,6 +171,7 @@ class Visit:
         if self.events:
             self.referrer, self.campaign = self.page.url, {}
         self.page, self.sequence = page, 0
+        self.context = self._context()
         self._send({"type": "page", "name": page.title, "properties": self._about_page()})
 
     def track(self, event: str, properties: dict[str, Any]) -> None:
@@ -212,7 +214,7 @@ class Visit:
             **({"userId": person.user_id} if person.user_id else {}),
             "timestamp": _iso(self.clock_ms),
             "sequence": self.sequence,
-            "context": self._context(),
+            "context": self.context,
         }
         self.events.append((self.clock_ms, envelope))
 

@@ -49,7 +49,8 @@ export const install = (stub) => {
   /** @param {any} call */
   const run = ([name, ...args]) => calls[name]?.(...args);
   const early = /** @type {unknown[]} */ (stub.q ?? []);
-  stub.q = { push: run };
-  window.footfall = Object.assign((/** @type {unknown[]} */ ...call) => run(call), calls, { version: VERSION });
+  // The stub pushes into window.footfall.q, whatever stands there by then.
+  const extra = { q: { push: run }, version: VERSION };
+  window.footfall = Object.assign((/** @type {unknown[]} */ ...call) => run(call), calls, extra);
   early.forEach(run);
 };

@@ -19,6 +19,7 @@ import { load, store } from "./storage.js";
 
 const BATCH_MS = 1000;
 const BATCH_FULL = 20;
+const INHERIT_MS = 5000;
 const BATCH_EVENTS_MAX = 100;
 // What is left of the keepalive budget when the batch's own context is paid for.
 const BATCH_BYTES_MAX = 57_344;
@@ -100,7 +101,7 @@ const settle = (events, response) => {
 
 /** @param {string} event as JSON text */
 export const push = (event) => {
-  queue.add(event);
+  queue.add([event]);
   plan();
   if (saving) return;
   saving = true;
@@ -125,11 +126,16 @@ export const leave = () => {
 /** Take what earlier pages of this site left behind. */
 export const adopt = () => {
   const nextMs = keep.adopt((events) => {
-    queue.add(...events);
+    queue.add(events, true);
     save();
   });
   plan(0);
   if (nextMs) setTimeout(guard(adopt), nextMs + BATCH_MS);
+};
+
+/** Another tab left events behind; unless they were its last breath's, which is answered by then, take them. */
+export const inherit = (/** @type {StorageEvent} */ change) => {
+  if (keep.isLeft(change)) setTimeout(guard(adopt), INHERIT_MS);
 };
 
 /** The network is back, or the visitor: what only silence delayed need not wait longer. */

@@ -6,7 +6,11 @@
 export const PRIVATE = "[data-footfall-private]";
 // Parts whose text is the visitor's own, or private.
 const UNREADABLE = `input,textarea,select,[contenteditable],${PRIVATE}`;
+// The plan's limits: a longer text would have the whole event refused.
+const ID_CHARS_MAX = 128;
+const ROLE_CHARS_MAX = 64;
 const NAME_CHARS_MAX = 100;
+const SELECTOR_CHARS_MAX = 512;
 const STEPS_MAX = 5;
 // Frameworks make ids with long numbers or odd signs anew for each page; they say nothing the next day.
 const STABLE_ID = /^(?!.*\d{3})[A-Za-z][\w-]*$/;
@@ -40,8 +44,11 @@ const selectorOf = (element) => {
 
 /** @param {Element} element a link or button, or what plays one */
 export const describe = (element) => ({
-  element_id: element.id,
-  element_role: element.getAttribute("role") || (/^a/.test(element.localName) ? "link" : "button"),
+  element_id: element.id.slice(0, ID_CHARS_MAX),
+  element_role: (element.getAttribute("role") || (/^a/.test(element.localName) ? "link" : "button")).slice(
+    0,
+    ROLE_CHARS_MAX,
+  ),
   element_name: nameOf(element),
-  element_selector: selectorOf(element),
+  selector: selectorOf(element).slice(0, SELECTOR_CHARS_MAX),
 });

@@ -10,7 +10,7 @@ import { calls, install } from "./api.js";
 import { watchClicks } from "./clicks.js";
 import { clicks, pageViews, writeKey } from "./config.js";
 import { measure } from "./context.js";
-import { adopt, leave, resume } from "./deliver.js";
+import { adopt, inherit, leave, resume } from "./deliver.js";
 import { emit, page } from "./emit.js";
 import { guard, on } from "./guard.js";
 import { settle, watchNavigation } from "./navigation.js";
@@ -31,6 +31,7 @@ const start = () => {
   on(window, "pagehide", left);
   on(document, "visibilitychange", () => (document.visibilityState === "hidden" ? left() : resume()));
   on(window, "online", resume);
+  on(window, "storage", inherit);
 };
 
 if (writeKey && !stub.version) {

@@ -30,6 +30,9 @@ const isEvent = (line) => {
 export const save = (events, untilMs) =>
   store(MINE, events.length ? [untilMs && Math.max(untilMs, Date.now()) + LEASE_MS, ...events].join("\n") : "");
 
+/** @param {StorageEvent} change @returns {boolean} whether another page of this site gave its events away */
+export const isLeft = ({ key, newValue }) => !!key?.includes(START) && /^0\n/.test(newValue ?? "");
+
 /**
  * @param {(events: string[]) => void} take has saved them when it returns
  * @returns {number} ms until the next lease of another page ends, 0 when there is none

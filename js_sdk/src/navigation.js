@@ -8,7 +8,7 @@ import { guard, on } from "./guard.js";
 import { withoutFragment } from "./page.js";
 
 let address = "";
-let unseen = document.visibilityState === "hidden";
+let unseen = false;
 let timer = 0;
 let tell = () => {};
 
@@ -36,6 +36,7 @@ const later = () => {
 /** @param {() => void} seen */
 export const watchNavigation = (seen) => {
   tell = seen;
+  unseen = document.visibilityState === "hidden"; // only now: a page being prerendered is hidden too
   for (const name of /** @type {const} */ (["pushState", "replaceState"])) {
     const original = history[name];
     history[name] = (...args) => {

@@ -3,6 +3,9 @@
  * secrets there. Pure.
  */
 
+// The plan's limit; a longer title would have the page view refused.
+const TITLE_CHARS_MAX = 1024;
+
 /** @param {string} href @returns {string} */
 export const withoutFragment = (href) => href.replace(/#.*/s, "");
 
@@ -16,5 +19,5 @@ export const pageOf = ({ href, pathname, search }, title, referrer) => ({
   path: pathname,
   referrer,
   search,
-  title,
+  title: title.slice(0, TITLE_CHARS_MAX),
 });

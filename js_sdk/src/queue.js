@@ -2,6 +2,7 @@
  * Events waiting to be sent, oldest first, each as its JSON text. Bounded: when full the oldest goes and is counted,
  * because the newest say most about the visit still open. Pure state: no timer, network or storage.
  */
+import { bytesOf } from "./json.js";
 
 // About 300 events. localStorage holds some five million characters for the whole site, and all its tabs share them.
 export const QUEUE_CHARS_MAX = 200_000;
@@ -12,14 +13,9 @@ let events = [];
 const flying = new Set();
 let lost = 0;
 
-const encoder = new TextEncoder();
-
-/** @param {string} text @returns {number} its size in UTF-8 bytes */
-export const bytesOf = (text) => encoder.encode(text).length;
-
-/** @param {string[]} texts what is here already is not added again */
-export const add = (...texts) => {
-  events = [...new Set([...events, ...texts])];
+/** @param {string[]} texts what is here already is not added again @param {boolean} [older] they come before the others */
+export const add = (texts, older) => {
+  events = [...new Set(older ? [...texts, ...events] : [...events, ...texts])];
   let chars = 0;
   for (let i = events.length; i--; ) {
     chars += events[i]?.length ?? 0;

@@ -6,7 +6,7 @@
  * the browser refuses. Up to 60 KiB of them are ours, the rest goes as plain requests, which end with the page.
  */
 import { endpoint } from "./config.js";
-import { bytesOf } from "./queue.js";
+import { bytesOf } from "./json.js";
 
 const KEEPALIVE_BYTES_MAX = 61_440;
 const ANSWER_MS_MAX = 30_000;

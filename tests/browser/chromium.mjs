@@ -1,6 +1,9 @@
 /** Finds and starts the Chromium that the browser tests drive, with a fresh profile and no talk of its own. */
-import { accessSync, constants } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 
 // playwright-core is a development dependency of the tag; it is looked up there.
@@ -47,3 +50,18 @@ export const launch = () =>
     // The driver turns the back/forward cache off for its own ease; visitors have it.
     ignoreDefaultArgs: ["--disable-back-forward-cache"],
   });
+
+/**
+ * Opens an address in a browser that nothing drives, as Chromium prerenders no page while a driver is attached.
+ * @returns {() => Promise<void>} ends the browser and removes its profile
+ */
+export function visit(url) {
+  const profile = mkdtempSync(join(tmpdir(), "footfall-chromium-"));
+  const child = spawn(find(), ["--headless", ...FLAGS, `--user-data-dir=${profile}`, url], { stdio: "ignore", detached: true });
+  return async () => {
+    const gone = once(child, "exit");
+    process.kill(-child.pid, "SIGKILL"); // the browser and its helpers, which are one process group
+    await gone;
+    rmSync(profile, { recursive: true, force: true, maxRetries: 10 });
+  };
+}

@@ -107,6 +107,7 @@ function named(body) {
 /** Serves any path as a page with the snippet. `bodies` gives a path its own body, `attributes` goes into the script. */
 export class Site {
   bodies = {};
+  holds = {}; // path -> (response) => void, for answers that a scenario gives itself
   headers = {};
   attributes = "";
   head = "";
@@ -125,6 +126,10 @@ export class Site {
     const { pathname } = new URL(request.url, this.origin);
     if (pathname === "/favicon.ico") {
       response.writeHead(404).end();
+      return;
+    }
+    if (this.holds[pathname]) {
+      this.holds[pathname](response);
       return;
     }
     const script = `<script defer src="${this.collector.origin}/footfall.js" data-write-key="key" ${this.attributes}></script>`;

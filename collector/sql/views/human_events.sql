@@ -3,7 +3,7 @@
 -- Question    Which events count? Every other view reads this one, so that bots are left out in one place only.
 -- Grain       One row per (source_id, visitor_id, occurred_at, message_id).
 -- Reads       events
--- Definition  Duplicates are removed (FINAL: the newest received row of a key stays), rows flagged as bots are left out.
+-- Definition  Duplicates are removed (FINAL: the row received last stays), rows flagged as bots are left out.
 -- Exact       Yes.
 -- Time        All columns of events, unchanged, UTC.
 -- Cost        FINAL merges parts while it reads. Filter on source_id first, then on visitor_id: that is the sort order.

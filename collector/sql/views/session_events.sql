@@ -10,8 +10,9 @@
 --               previous_event_time, next_event_time   Within the session, otherwise NULL.
 -- Exact       Yes.
 -- Time        event_time, UTC.
--- Cost        Sorts the events it reads, with only the columns that are asked for. Filter on source_id and visitor_id: they
---             reach the table. A filter on time does not, because a session is known only from the events before.
+-- Cost        Sorts the events it reads twice, with only the columns asked for: name them instead of `*`. Filter on
+--             source_id and visitor_id: they reach the table. A filter on time does not, because a session is known
+--             only from the events before.
 -- Test        tests/sql/session_events/
 CREATE OR REPLACE VIEW {database}.session_events AS
 WITH

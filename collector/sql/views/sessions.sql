@@ -5,7 +5,7 @@
 -- Reads       human_events
 -- Definition  A gap of more than 1,800,000 ms (30 minutes) between two events of a visitor starts a new session. Events
 --             are ordered by (event_time, sequence, message_id). A session may cross midnight. session_id names the
---             source, the visitor and the start, so an event that arrives late may change it, as it changes the session.
+--             source, the visitor and the start, so a late event before the start changes it.
 --               user_id           The last one that is not empty.
 --               channel           Of the first event that came from outside, `direct` when none did. referrer_host and
 --                                 utm_* are of that same event; device, browser, os and country of the first event.
@@ -18,9 +18,9 @@
 --               is_engaged        10 seconds or more, two page views or more, or a conversion of either kind.
 -- Exact       Yes: no sampling, no approximate counts, the same in any order of arrival.
 -- Time        event_time, UTC.
--- Cost        Filter on source_id and visitor_id: they reach the table. A filter on started_at does not, because a visit
---             is known only from all events of its visitor. `SETTINGS optimize_aggregation_in_order = 1` on the query
---             halves the memory: visitors then stream in sort order. (It does nothing inside a view; measured.)
+-- Cost        Filter on source_id and visitor_id: they reach the table. A filter on started_at does not, because visits
+--             are known only from all events of their visitor. `SETTINGS optimize_aggregation_in_order = 1` halves the
+--             memory, as visitors then stream in sort order. It works on a query and not in a view, hence not here.
 -- Test        tests/sql/sessions/
 CREATE OR REPLACE VIEW {database}.sessions AS
 SELECT

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 Row = dict[str, Any]
@@ -17,14 +18,14 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def expected(events: Iterable[Row]) -> dict[str, list[Row]]:
-    """The rows of each view, without session ids, for filled events (tests/sql/sql_events.py) in any order."""
+    """The rows of each view, without session ids, for filled events (tests/sql/events.py) in any order."""
     kept = _people(events)
     answers: dict[str, list[Row]] = defaultdict(list)
     moves: Counter[tuple[str, str, str]] = Counter()
     sessions_with: dict[tuple[str, str, str], set[tuple[Any, ...]]] = defaultdict(set)
     for (source, visitor), history in _by_visitor(kept).items():
         for number, visit in enumerate(_cut(history), start=1):
-            key = {"source_id": source, "visitor_id": visitor, "session_number": number}
+            key: Row = {"source_id": source, "visitor_id": visitor, "session_number": number}
             session = key | _session(visit)
             views = [event for event in visit if event["event"] == "page_view"]
             pages = [event["path"] for event in views]
@@ -79,7 +80,7 @@ def _by_visitor(events: list[Row]) -> dict[tuple[str, str], list[Row]]:
 
 def _cut(history: list[Row]) -> list[list[Row]]:
     visits = [[history[0]]]
-    for before, event in zip(history, history[1:], strict=False):
+    for before, event in pairwise(history):
         if event["event_time"] - before["event_time"] > GAP_MS:
             visits.append([])
         visits[-1].append(event)
