@@ -10,6 +10,9 @@ only be at the end of a sealed segment.
     segment  magic(8) record*
     record   magic(4) payload_bytes(u32) crc32(u32) accepted(u16) rejected(u16) dropped(u32) payload
 
+A segment whose write or sync failed is cut back to what was acknowledged and never written again: a reader may already
+have passed the cut, and its position must not come to lie inside a later record.
+
 The checksum covers everything behind itself. Committing has no timer: a commit takes whatever arrived while the
 previous one was syncing, so a lone event waits for one sync and a thousand share one.
 """
@@ -17,6 +20,8 @@ previous one was syncing, so a lone event waits for one sync and a thousand shar
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import fcntl
 import os
 import struct
@@ -25,7 +30,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 SEGMENT_MAGIC = b"FFSPOOL1"
@@ -37,6 +42,9 @@ HEAD_BYTES = _HEAD.size + _COUNTS.size
 SEGMENT_BYTES_MAX = 64 * 1024 * 1024  # a sealed segment is deleted whole, so this bounds the disk a slow one holds
 PENDING_BYTES_MAX = 64 * 1024 * 1024  # appends waiting for the disk; beyond it the disk is not keeping up
 RECORD_BYTES_MAX = 32 * 1024 * 1024  # a length beyond this is damage, not data: rows are larger than their 512 KB body
+FREE_BYTES_KEPT = 128 * 1024 * 1024  # room for the loader's own files and, embedded, its inserts, which free the spool
+FREE_SHARE_KEPT = 20  # of a small disk only a twentieth is kept
+PROBE_SECONDS = 1.0  # how often a failing disk is asked again, with or without anyone waiting
 SUFFIX = ".segment"
 
 
@@ -78,13 +86,28 @@ class SpoolWriter:
         folder: Path,
         owner: str,
         on_commit: Callable[[int, int], None],
+        *,
         segment_bytes_max: int = SEGMENT_BYTES_MAX,
+        free_bytes_kept: int = FREE_BYTES_KEPT,
+        sync: Callable[[int], None] = os.fdatasync,
     ) -> None:
-        """`owner` starts the segments' names; `on_commit(records, nanoseconds)` is called in the committer thread."""
+        """Begin to take records, in the event loop that runs.
+
+        Args:
+            folder: The spool; made where it is missing.
+            owner: Starts the segments' names; one writer lives under it at a time.
+            on_commit: Called in the committer thread with the records of a commit and the nanoseconds it took.
+            segment_bytes_max: A segment that has reached it is sealed and another begun.
+            free_bytes_kept: Space of the disk that is left to others, at most 1/FREE_SHARE_KEPT of it.
+            sync: Makes a descriptor's content durable.
+        """
         self._folder = folder
         self._owner = owner
         self._on_commit = on_commit
         self._segment_bytes_max = segment_bytes_max
+        self._free_bytes_kept = free_bytes_kept
+        self._sync = sync
+        self._probe_at = 0.0
         self._queue: SimpleQueue[tuple[bytes, asyncio.Future[None]] | None] = SimpleQueue()
         self._pending_bytes = 0
         self._descriptor = -1
@@ -103,6 +126,9 @@ class SpoolWriter:
     def append(self, record: bytes) -> asyncio.Future[None]:
         """Queue one framed record. The future resolves once it is on the disk, or raises SpoolUnavailable."""
         future: asyncio.Future[None] = self._loop.create_future()
+        if len(record) > RECORD_BYTES_MAX:  # which a reader would take for damage
+            future.set_exception(SpoolUnavailable(f"a record of {len(record):,} bytes is over {RECORD_BYTES_MAX:,}"))
+            return future
         if self._pending_bytes + len(record) > PENDING_BYTES_MAX:
             future.set_exception(SpoolUnavailable("the disk is not keeping up with what arrives"))
             return future
@@ -118,23 +144,39 @@ class SpoolWriter:
     def _commit_forever(self) -> None:
         ending = False
         while not ending:
-            taken = [self._queue.get()]
-            taken.extend(self._queue.get() for _ in range(self._queue.qsize()))
+            taken = self._take()
             waiting = [item for item in taken if item is not None]
             ending = len(waiting) < len(taken)
-            if not waiting:
+            if not waiting and self._failure is None:
                 continue
-            error: SpoolUnavailable | None = None
             begun_ns = time.monotonic_ns()
-            try:
-                self._commit(b"".join([record for record, _ in waiting]))
-                self._failure = None
-            except OSError as problem:
-                self._failure = f"{problem.strerror} in {self._folder}"
-                error = SpoolUnavailable(self._failure)
-            self._on_commit(len(waiting), time.monotonic_ns() - begun_ns)
-            self._loop.call_soon_threadsafe(self._settle, waiting, error)
+            error = self._attempt(b"".join([record for record, _ in waiting]))
+            if waiting:
+                self._on_commit(len(waiting), time.monotonic_ns() - begun_ns)
+                self._loop.call_soon_threadsafe(self._settle, waiting, error)
         self._abandon()
+
+    def _take(self) -> list[tuple[bytes, asyncio.Future[None]] | None]:
+        """All that waits, as soon as anything does; nothing when the disk fails and it is time to ask it again."""
+        try:
+            taken = [self._queue.get(timeout=None if self._failure is None else PROBE_SECONDS)]
+        except Empty:
+            return []
+        taken.extend(self._queue.get() for _ in range(self._queue.qsize()))
+        return taken
+
+    def _attempt(self, data: bytes) -> SpoolUnavailable | None:
+        """Commit, unless the disk failed a moment ago. Without data this finds out whether it works again."""
+        if self._failure is not None and time.monotonic() < self._probe_at:
+            return SpoolUnavailable(self._failure)
+        try:
+            self._commit(data)
+        except OSError as problem:
+            self._failure = f"{problem.strerror} in {self._folder}"
+            self._probe_at = time.monotonic() + PROBE_SECONDS
+            return SpoolUnavailable(self._failure)
+        self._failure = None
+        return None
 
     def _settle(self, waiting: list[tuple[bytes, asyncio.Future[None]]], error: SpoolUnavailable | None) -> None:
         for record, future in waiting:
@@ -147,25 +189,28 @@ class SpoolWriter:
                 future.set_exception(error)
 
     def _commit(self, data: bytes) -> None:
+        self._check_room(len(data))
         if self._descriptor < 0 or self._good_bytes >= self._segment_bytes_max:
             self._begin_segment()
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(self._descriptor, view) :]
+            _write_all(self._descriptor, data)
+            self._sync(self._descriptor)
         except OSError:
-            # A full disk leaves a partial record. Cut it off: those waiting are told to send again.
-            self._cut_back()
-            raise
-        try:
-            os.fdatasync(self._descriptor)
-        except OSError:
-            # After a failed sync the kernel may have dropped the pages and a second sync would report success, so
-            # this file is never synced again.
-            self._cut_back()
+            # A full disk leaves a partial record: cut it off, those waiting are told to send again. After a failed
+            # sync the kernel may have dropped the pages and a second sync would report success. A loader may already
+            # have read what is cut off. So this file is never written or synced again.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, self._good_bytes)
             self._abandon()
             raise
         self._good_bytes += len(data)
+
+    def _check_room(self, wanted: int) -> None:
+        """Keep some of the disk free: a loader that cannot write its manifest would never empty a full spool."""
+        disk = os.statvfs(self._folder)
+        kept = min(self._free_bytes_kept, disk.f_blocks * disk.f_frsize // FREE_SHARE_KEPT)
+        if disk.f_bavail * disk.f_frsize - wanted < kept:
+            raise OSError(errno.ENOSPC, f"less than {kept / 1e6:,.1f} MB of the disk would stay free")
 
     def _begin_segment(self) -> None:
         self._abandon()
@@ -176,27 +221,25 @@ class SpoolWriter:
         descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.write(descriptor, SEGMENT_MAGIC)
+            _write_all(descriptor, SEGMENT_MAGIC)
             os.fsync(descriptor)
             unnamed.rename(self._folder / name)
             sync_folder(self._folder)
         except OSError:
             os.close(descriptor)
             raise
-        os.lseek(descriptor, 0, os.SEEK_END)
         self._descriptor, self._good_bytes = descriptor, len(SEGMENT_MAGIC)
-
-    def _cut_back(self) -> None:
-        try:
-            os.ftruncate(self._descriptor, self._good_bytes)
-            os.lseek(self._descriptor, self._good_bytes, os.SEEK_SET)
-        except OSError:
-            self._abandon()
 
     def _abandon(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)  # which also unlocks it: the reader sees it as sealed
             self._descriptor = -1
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def segments(folder: Path) -> list[Path]:
@@ -214,10 +257,15 @@ def is_sealed(path: Path) -> bool:
         return True
 
 
-def sync_segment(path: Path) -> None:
-    """Make durable all that the writer has written: only then may a manifest speak of it."""
+def sync_segment(path: Path) -> int:
+    """Make durable what the writer has written so far, and return how many bytes that is.
+
+    Only of these may a manifest speak: what is written meanwhile could be gone after a power loss.
+    """
     with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
         os.fdatasync(file.fileno())
+        return size
 
 
 def sync_folder(folder: Path) -> None:
@@ -229,19 +277,28 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def read_records(path: Path, start: int, bytes_max: int, *, sealed: bool) -> Iterator[Record | Damage]:
+def read_records(
+    path: Path, start: int, bytes_max: int, *, sealed: bool, until: int | None = None
+) -> Iterator[Record | Damage]:
     """The records of a segment from byte `start` on, about `bytes_max` of them but always at least one.
 
     In a live segment reading stops before a record that is not whole yet. In a sealed one such bytes are damage: they
-    are reported, and reading goes on at the next whole record if there is one.
+    are reported, and reading goes on at the next whole record if there is one. With `until` the segment is read as if
+    it ended there.
     """
     with path.open("rb") as file:
         position = max(start, len(SEGMENT_MAGIC))
         size = os.fstat(file.fileno()).st_size
+        if until is not None:
+            size = min(size, until)
         file.seek(position)
-        data = file.read(bytes_max)
-        if (missing := _claimed_end(data, 0) - len(data)) > 0:
-            data += file.read(missing)
+        data = file.read(min(bytes_max, max(size - position, 0)))
+        # The first record is read whole: its head first, which says how long it is, then the rest.
+        while (missing := min(_claimed_end(data, 0), size - position) - len(data)) > 0:
+            more = file.read(missing)
+            if not more:
+                break
+            data += more
     at_end = position + len(data) >= size
     offset = 0
     while offset < len(data):
@@ -251,9 +308,9 @@ def read_records(path: Path, start: int, bytes_max: int, *, sealed: bool) -> Ite
             if not sealed or cut_by_us:
                 return
             following = _next_record(data, offset + 1, at_end=at_end)
-            unfinished = _claimed_end(data, offset) > len(data) or not any(data[offset:])
             stop = following or (len(data) if at_end else max(offset + 1, len(data) - len(RECORD_MAGIC)))
-            yield Damage(position + offset, position + stop, torn=stop == len(data) and unfinished)
+            torn = at_end and stop == len(data) and _unfinished(data, offset)
+            yield Damage(position + offset, position + stop, torn=torn)
             offset = stop
             continue
         accepted, rejected, dropped = _COUNTS.unpack_from(data, offset + _HEAD.size)
@@ -301,6 +358,16 @@ def _claimed_end(data: bytes, offset: int) -> int:
         return offset + HEAD_BYTES
     payload_bytes: int = _HEAD.unpack_from(data, offset)[1]
     return offset + HEAD_BYTES + payload_bytes if payload_bytes <= RECORD_BYTES_MAX else offset
+
+
+def _unfinished(data: bytes, offset: int) -> bool:
+    """True when what is left from `offset` on is the beginning of a record, or zeros, as a crash leaves it."""
+    if _claimed_end(data, offset) <= len(data):
+        return not any(data[offset:])
+    if len(data) - offset < HEAD_BYTES:
+        return True
+    # Whole but for its length: that is damage to a record that was acknowledged.
+    return zlib.crc32(memoryview(data)[offset + _HEAD.size :]) != _HEAD.unpack_from(data, offset)[2]
 
 
 def _next_record(data: bytes, offset: int, *, at_end: bool) -> int | None:

@@ -57,7 +57,10 @@ export const launch = () =>
  */
 export function visit(url) {
   const profile = mkdtempSync(join(tmpdir(), "footfall-chromium-"));
-  const child = spawn(find(), ["--headless", ...FLAGS, `--user-data-dir=${profile}`, url], { stdio: "ignore", detached: true });
+  const child = spawn(find(), ["--headless", ...FLAGS, `--user-data-dir=${profile}`, url], {
+    stdio: "ignore",
+    detached: true,
+  });
   return async () => {
     const gone = once(child, "exit");
     process.kill(-child.pid, "SIGKILL"); // the browser and its helpers, which are one process group

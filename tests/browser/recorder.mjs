@@ -59,7 +59,9 @@ export class Collector extends EventEmitter {
 
   /** Every event of every request with a 2xx answer, in order of arrival, copies included. */
   get copies() {
-    return this.requests.filter(({ status }) => status >= 200 && status < 300).flatMap(({ body }) => JSON.parse(body).batch);
+    return this.requests
+      .filter(({ status }) => status >= 200 && status < 300)
+      .flatMap(({ body }) => JSON.parse(body).batch);
   }
 
   /** The same, each message id once, as the collector stores them. */
@@ -69,7 +71,9 @@ export class Collector extends EventEmitter {
 
   /** Stored page views, as paths with their query. */
   get views() {
-    return this.stored.filter(({ type }) => type === "page").map(({ properties }) => properties.path + properties.search);
+    return this.stored
+      .filter(({ type }) => type === "page")
+      .map(({ properties }) => properties.path + properties.search);
   }
 
   /** Stored track events, as names. */

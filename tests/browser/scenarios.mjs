@@ -6,7 +6,10 @@ import assert from "node:assert/strict";
 import { visit } from "./chromium.mjs";
 
 const track = (page, name, properties) => page.evaluate(([n, p]) => window.footfall("track", n, p), [name, properties]);
-const has = (collector, ...names) => () => names.every((name) => collector.tracked.includes(name));
+const has =
+  (collector, ...names) =>
+  () =>
+    names.every((name) => collector.tracked.includes(name));
 const numbered = (prefix, count) => Array.from({ length: count }, (_, i) => `${prefix}_${i}`);
 
 /** Ends a scenario that promises silence: whatever was to be sent before this event has arrived when it has. */
@@ -103,7 +106,10 @@ export const scenarios = {
     assert.ok(collector.stored.at(-1).sequence > 1, "the page was loaded anew, not brought back");
   },
 
-  "a router that pushes and then replaces counts one view, of the final address and title": async ({ collector, open }) => {
+  "a router that pushes and then replaces counts one view, of the final address and title": async ({
+    collector,
+    open,
+  }) => {
     const page = await open("/first");
     await page.evaluate(() => {
       history.pushState({}, "", "/loading");
@@ -159,7 +165,8 @@ export const scenarios = {
     site.bodies["/first"] =
       '<script type="speculationrules">{"prerender":[{"source":"list","urls":["/next"],"eagerness":"immediate"}]}</script>' +
       "<script>fetch('/go').then(() => { location.href = '/next' })</script>";
-    site.bodies["/next"] = "<script>footfall = { q: [['track', 'early', { prerendering: document.prerendering }]] }; fetch('/ready')</script>";
+    site.bodies["/next"] =
+      "<script>footfall = { q: [['track', 'early', { prerendering: document.prerendering }]] }; fetch('/ready')</script>";
     const waiting = {};
     const asked = (path) => new Promise((resolve) => (waiting[path] = resolve));
     const both = Promise.all([asked("/ready"), asked("/go")]);
@@ -242,7 +249,9 @@ export const scenarios = {
     await page.evaluate(() => document.querySelector("form").addEventListener("submit", (e) => e.preventDefault()));
     await page.click("#e");
     await last(page, collector);
-    const ids = collector.stored.filter(({ event }) => event === "click").map(({ properties }) => properties.element_id);
+    const ids = collector.stored
+      .filter(({ event }) => event === "click")
+      .map(({ properties }) => properties.element_id);
     assert.deepEqual(ids, ["c", "f", "e"]);
     assert.ok(!JSON.stringify(collector.requests).includes("secret"));
   },
@@ -262,7 +271,10 @@ export const scenarios = {
     site.bodies["/"] = '<a id="away" href="/away">Away</a>';
     const page = await open();
     await page.click("#away");
-    await collector.until(() => collector.tracked.includes("click") && collector.views.includes("/away"), "click and view");
+    await collector.until(
+      () => collector.tracked.includes("click") && collector.views.includes("/away"),
+      "click and view",
+    );
     assert.equal(collector.stored.find(({ event }) => event === "click").context.page.path, "/");
   },
 
@@ -331,7 +343,15 @@ export const scenarios = {
       const cycle = { name: "ring" };
       cycle.self = cycle;
       Array.prototype.toJSON = () => "broken by the page";
-      const odd = { cycle, big: 12n, node: document.body, fn: () => 1, nan: Number.NaN, lone: "a\ud800b", list: [1, undefined] };
+      const odd = {
+        cycle,
+        big: 12n,
+        node: document.body,
+        fn: () => 1,
+        nan: Number.NaN,
+        lone: "a\ud800b",
+        list: [1, undefined],
+      };
       Object.defineProperty(odd, "trap", { enumerable: true, get: () => decodeURIComponent("%") });
       window.footfall("track", "odd", odd);
       window.footfall("track", "huge", { text: "x".repeat(100_000), after: 1 });
@@ -374,7 +394,10 @@ export const scenarios = {
 
   "rejected events are explained on the console of a developer": async ({ collector, open }) => {
     const page = await open();
-    collector.reply = { accepted: 0, rejected: [{ index: 0, reason: "unknown_event", pointer: "/event", fix: "add it to the plan" }] };
+    collector.reply = {
+      accepted: 0,
+      rejected: [{ index: 0, reason: "unknown_event", pointer: "/event", fix: "add it to the plan" }],
+    };
     const told = page.waitForEvent("console", { predicate: (message) => message.text().includes("rejected") });
     await track(page, "unplanned");
     const words = await Promise.all((await told).args().map((word) => word.jsonValue()));

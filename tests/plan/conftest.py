@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from plan_types import CompileEvent, WriteFolder
+from plan.plan_types import CompileEvent, WriteFolder
 
 from collector.plan import CompiledPlan, compile_plan, load_plan
 

