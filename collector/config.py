@@ -6,6 +6,7 @@ Read once by `cli` and passed down as arguments: no other module imports this on
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,8 @@ from msgspec import Meta, Struct
 
 ENVIRONMENT_PREFIX = "FOOTFALL_"
 # Set by tests and by the shell around us; they configure no collector.
-_ENVIRONMENT_IGNORED = ("FOOTFALL_CONFIG", "FOOTFALL_TEST_")
+_CONFIG_VARIABLE = "FOOTFALL_CONFIG"
+_TEST_PREFIX = "FOOTFALL_TEST_"
 
 
 class ConfigError(Exception):
@@ -27,9 +29,9 @@ class ConfigError(Exception):
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Every setting with its default. The TOML file has these names at its top level."""
 
-    data: str = "footfall-data"
+    data: Annotated[str, Meta(min_length=1)] = "footfall-data"
     """Data directory: spool, sources, salts and, for chDB, the database."""
-    host: str = "127.0.0.1"
+    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     """Address to listen on; 0.0.0.0 for every interface."""
     port: Annotated[int, Meta(ge=0, le=65535)] = 8765
     """Port to listen on; 0 lets the system choose."""
@@ -72,16 +74,14 @@ def load_settings(file: Path | None, environment: Mapping[str, str], flags: Mapp
             values[_known(name, f"{file}")] = value
             _checked({name: value}, f"{file}")
     for variable in sorted(environment):
-        if variable.startswith(ENVIRONMENT_PREFIX) and not variable.startswith(_ENVIRONMENT_IGNORED):
+        if variable == _CONFIG_VARIABLE or variable.startswith(_TEST_PREFIX):
+            continue
+        if variable.startswith(ENVIRONMENT_PREFIX):
             name = _known(variable.removeprefix(ENVIRONMENT_PREFIX).lower(), "the environment", variable)
             values[name] = _from_text(name, environment[variable], variable)
+            _checked({name: values[name]}, variable)
     values.update({name: value for name, value in flags.items() if value is not None})
-    settings = _checked(values, "the command line")
-    if settings.clickhouse and urlsplit(settings.clickhouse).scheme not in ("chdb", "http", "https"):
-        raise ConfigError(
-            f"clickhouse is {_masked(settings.clickhouse)!r}; it must start with http://, https:// or chdb://"
-        )
-    return settings
+    return _checked(values, "the command line")
 
 
 def masked(settings: Settings) -> dict[str, Any]:
@@ -92,7 +92,10 @@ def masked(settings: Settings) -> dict[str, Any]:
 
 
 def _masked(dsn: str) -> str:
-    parts = urlsplit(dsn)
+    try:
+        parts = urlsplit(dsn)
+    except ValueError:
+        return "***"  # who knows where the password stands in it
     if parts.password is None:
         return dsn
     return parts._replace(netloc=f"{parts.username or ''}:***@{parts.netloc.rpartition('@')[2]}").geturl()
@@ -130,7 +133,25 @@ def _from_text(name: str, text: str, variable: str) -> Any:
 
 def _checked(values: dict[str, Any], where: str) -> Settings:
     try:
-        return msgspec.convert(values, Settings)
+        settings = msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
         text, _, at = str(error).partition(" - at `$.")
         raise ConfigError(f"{where}: setting {at.rstrip('`')!r}: {text}") from error
+    if settings.clickhouse and _scheme(settings.clickhouse) not in ("chdb", "http", "https"):
+        shown = _masked(settings.clickhouse)
+        raise ConfigError(f"{where}: clickhouse is {shown!r}; it must start with http://, https:// or chdb://")
+    for network in settings.trusted_proxies:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError as error:
+            raise ConfigError(
+                f"{where}: trusted_proxies has {network!r}; give networks such as 10.0.0.0/8 or ::1"
+            ) from error
+    return settings
+
+
+def _scheme(dsn: str) -> str:
+    try:
+        return urlsplit(dsn).scheme
+    except ValueError:  # brackets that hold no IPv6 address
+        return ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import unicodedata
 import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -26,16 +27,17 @@ BODY_BYTES_MAX = 512_000  # Segment's own limit is 500 KB a batch: whatever its 
 EVENT_BYTES_MAX = 32_768  # and 32 KB an event
 EVENTS_MAX = 2_500
 QUERY_BYTES_MAX = 8_192
+PARAMETERS_MAX = 200  # of a pixel's query; more than any page states
 NAME_CHARS_MAX = 256
 ID_CHARS_MAX = 256
 MESSAGE_ID_CHARS_MAX = 100
 
 TYPES = frozenset({"track", "page", "screen", "identify", "group", "alias"})
 
-# A high surrogate without its low one, or a low one alone: what is left when JavaScript cuts a string inside an emoji.
-_LONE_SURROGATE = re.compile(
-    rb"(?<!\\)((?:\\\\)*)(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
-    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+# Escaped backslashes and surrogate pairs, which are fine, or (the group) a surrogate without its other half: what is
+# left when JavaScript cuts a string inside an emoji. All are matched, so that the second half of `\\` starts no escape.
+_SURROGATE = re.compile(
+    rb"(?:\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})++|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
 
 
@@ -71,7 +73,7 @@ _decode_loose = msgspec.json.Decoder(_LooseBody).decode
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_raws = msgspec.json.Decoder(list[Raw]).decode
-_decode_any = msgspec.json.Decoder().decode
+_decode_scalar = msgspec.json.Decoder(str | int | float | None).decode
 
 
 def decode_batch(body: bytes) -> Batch:
@@ -96,19 +98,28 @@ def decode_batch(body: bytes) -> Batch:
 
 
 def decode_single(body: bytes, kind: str) -> Batch:
-    """Decode the body of POST /v1/<type>: one event whose `type` the path gives. Raises as decode_batch."""
+    """Decode the body of POST /v1/<type>: one event whose `type` the path gives; empty to keep the event's own.
+
+    Raises:
+        Refused: as decode_batch; NOT_A_BATCH for what is no object, and for a batch, which has a path of its own.
+    """
     body = _readable(body)
     event: Envelope | Rejected
     try:
-        event = _decode_envelope(body)
-    except msgspec.ValidationError as error:
+        event = decoded = _decode_envelope(body)
+        sent_at, write_key = decoded.sentAt, decoded.writeKey
+    except msgspec.ValidationError:
         fields = _object_or_refused(body)
-        rejected = _envelope_error(error)
-        return Batch([rejected], [body], UNSET, _text_of(fields, "sentAt"), _text_of(fields, "writeKey"))
+        event = _decode_one(body)
+        sent_at, write_key = _scalar_of(fields.get("sentAt", UNSET)), _text_of(fields.get("writeKey", UNSET))
     except (msgspec.DecodeError, RecursionError) as error:
         raise _not_json(error) from error
-    event.type = kind
-    return Batch([event], [body], UNSET, event.sentAt, event.writeKey)
+    if b'"batch"' in body and "batch" in _object_or_refused(body):
+        # Taken for an event it would be one without a name, or an empty page view: its events would be lost silently.
+        raise Refused(Reason.NOT_A_BATCH, "body is a batch, this path takes one event; send batches to /v1/batch")
+    if kind and isinstance(event, Envelope):
+        event.type = kind
+    return Batch([event], [body], UNSET, sent_at, write_key)
 
 
 def raw_events(body: bytes) -> list[bytes]:
@@ -116,33 +127,58 @@ def raw_events(body: bytes) -> list[bytes]:
     return [bytes(raw) for raw in _decode_loose(_readable(body)).batch]
 
 
+def salvage(raw: bytes) -> Envelope:
+    """What can be read of an event that was rejected for its shape, so that its failed row still says whose it is."""
+    envelope = Envelope()
+    try:
+        fields = _decode_fields(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return envelope
+    for field in _ENVELOPE_FIELDS:
+        if field.name in fields:
+            try:
+                setattr(envelope, field.name, msgspec.json.decode(fields[field.name], type=field.type))
+            except (msgspec.DecodeError, RecursionError):
+                continue
+    return envelope
+
+
+_ENVELOPE_FIELDS = msgspec.structs.fields(Envelope)
+
+
 def decode_pixel(query: str) -> Batch:
     """Decode the query string of GET /v1/p.gif into one event.
 
     Either `data=` holds the event as base64 or plain JSON, or the parameters are the event's own fields (`event`,
-    `type`, `userId`, `anonymousId`, `messageId`, `url`, `referrer`, `title`) and all others become its properties.
+    `type`, `userId`, `anonymousId`, `messageId`, `url`, `referrer`, `title`) and all others become its properties. Of
+    a repeated parameter the last counts. An event without a type is a track when it has a name, else a page.
 
     Raises:
-        Refused: BAD_QUERY with what to send instead.
+        Refused: URL_TOO_LONG; BAD_QUERY with what to send instead; or as decode_single.
     """
-    fields = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=200))
-    write_key = fields.pop("write_key", None) or fields.pop("writeKey", None)
+    if len(query) > QUERY_BYTES_MAX:
+        raise Refused(Reason.URL_TOO_LONG, f"query is {len(query):,} bytes, the limit is {QUERY_BYTES_MAX:,}; use POST")
+    try:
+        fields = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=PARAMETERS_MAX))
+    except ValueError as error:
+        raise Refused(
+            Reason.BAD_QUERY, f"query has over {PARAMETERS_MAX} parameters; send the event as data="
+        ) from error
+    keys = [fields.pop("write_key", None), fields.pop("writeKey", None)]
     data = fields.pop("data", None)
     if data is not None:
-        batch = decode_single(_pixel_data(data), "track")
-        first = batch.events[0]
-        if isinstance(first, Envelope) and first.event is None:
-            first.type = "page"
-        batch.write_key = write_key or batch.write_key
-        return batch
-    envelope: dict[str, object] = {name: fields.pop(name) for name in _PIXEL_FIELDS if name in fields}
-    kind = str(envelope.get("type") or ("track" if "event" in envelope else "page"))
-    envelope["properties"] = fields
-    page = {name: fields[name] for name in ("url", "referrer", "title") if name in fields}
-    if page:
-        envelope["context"] = {"page": page}
-    batch = decode_single(msgspec.json.encode(envelope), kind)
-    batch.write_key = write_key
+        batch = decode_single(_pixel_data(data), "")
+    else:
+        envelope: dict[str, object] = {name: fields.pop(name) for name in _PIXEL_FIELDS if name in fields}
+        envelope["properties"] = fields
+        page = {name: fields[name] for name in ("url", "referrer", "title") if name in fields}
+        if page:
+            envelope["context"] = {"page": page}
+        batch = decode_single(msgspec.json.encode(envelope), "")
+    event = batch.events[0]
+    if isinstance(event, Envelope) and not event.type:
+        event.type = "page" if event.event is None else "track"
+    batch.write_key = keys[0] or keys[1] or batch.write_key
     return batch
 
 
@@ -186,11 +222,19 @@ def gunzip(body: bytes) -> bytes:
 def snake_case(name: str) -> str:
     """An event name as the database spells it: `Order Completed`, `orderCompleted` -> `order_completed`.
 
-    Letters of any script stay; everything else becomes one underscore.
+    Letters of any script stay, with the marks that belong to them; everything else becomes one underscore.
     """
     spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
     spaced = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", spaced)
-    return re.sub(r"\W+", "_", spaced.replace("_", " ")).strip("_").lower()
+    if not spaced.isascii():
+        # Python's \w leaves out combining marks, which are the vowels of Hindi or Thai.
+        spaced = "".join(char if char.isalnum() or _is_mark(char) else " " for char in spaced)
+        return "_".join(spaced.split()).lower()
+    return re.sub(r"[\W_]+", "_", spaced).strip("_").lower()
+
+
+def _is_mark(char: str) -> bool:
+    return unicodedata.category(char)[0] == "M"
 
 
 _EPOCH_MAX_MS = 4_102_444_800_000  # 2100-01-01: later than any honest clock, inside every ClickHouse time type
@@ -199,12 +243,14 @@ _EPOCH_MAX_MS = 4_102_444_800_000  # 2100-01-01: later than any honest clock, in
 def parse_time(value: str | int | float | None) -> int | None:
     """A client's time as integer milliseconds since the epoch, UTC; None when absent or unreadable.
 
-    Accepts ISO 8601 (a naive one is read as UTC), and a number: seconds below 1e11, else milliseconds. The result is
-    clamped into 1970..2100, the same way for every retry of one event.
+    Accepts ISO 8601 (a naive one is read as UTC), and a number, also as text: seconds below 1e11, else milliseconds.
+    The result is clamped into 1970..2100, the same way for every retry of one event.
     """
     if value is None or value == "":
         return None
     try:
+        if isinstance(value, str) and value.isdecimal() and len(value) in _NUMERIC_CHARS:
+            value = int(value)
         if isinstance(value, str):
             moment = datetime.fromisoformat(value[:40])
             if moment.tzinfo is None:
@@ -217,6 +263,9 @@ def parse_time(value: str | int | float | None) -> int | None:
     return min(max(milliseconds, 0), _EPOCH_MAX_MS)
 
 
+# Nine to fourteen digits are a number. ISO 8601's basic format would take 1711122300000 for a day of the year 1711;
+# its own 8 digits are a date.
+_NUMERIC_CHARS = range(9, 15)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = (datetime(1970, 1, 1, 0, 0, 1) - datetime(1970, 1, 1)) / 1000
 
@@ -235,37 +284,62 @@ def _readable(body: bytes) -> bytes:
                 Reason.NOT_JSON, f"body is not UTF-8 at byte {error.start:,} ({error.reason}); encode it as UTF-8"
             ) from error
     if b"\\ud" in body or b"\\uD" in body:
-        body = _LONE_SURROGATE.sub(rb"\1\\ufffd", body)
+        body = _SURROGATE.sub(lambda found: b"\\ufffd" if found[1] else found[0], body)
     return body
 
 
 def _decode_each(body: bytes) -> Batch:
-    """Decode a body of which some event has the wrong shape: each event on its own."""
+    """Decode a body of which some part has the wrong shape: each event on its own."""
     try:
         loose = _decode_loose(body)
-    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
+    except msgspec.ValidationError as error:
         raise Refused(
             Reason.NOT_A_BATCH, f"body is not a batch ({error}); send an object with a list of events under batch"
         ) from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _not_json(error) from error
     _check_count(len(loose.batch))
     raws = [bytes(raw) for raw in loose.batch]
-    events: list[Envelope | Rejected] = []
-    for raw in raws:
-        try:
-            events.append(_decode_envelope(raw))
-        except msgspec.ValidationError as error:
-            events.append(_envelope_error(error))
-        except RecursionError:
-            events.append(Rejected(Reason.EVENT_FIELD_INVALID, "", "event is nested too deeply; flatten it"))
-    fields = {"sentAt": loose.sentAt, "writeKey": loose.writeKey}
-    return Batch(events, raws, loose.context, _text_of(fields, "sentAt"), _text_of(fields, "writeKey"))
+    events = [_decode_one(raw) for raw in raws]
+    return Batch(events, raws, loose.context, _scalar_of(loose.sentAt), _text_of(loose.writeKey))
 
 
-def _text_of(fields: dict[str, Raw | UnsetType] | dict[str, Raw], name: str) -> str | None:
-    raw = fields.get(name, UNSET)
+def _decode_one(raw: bytes) -> Envelope | Rejected:
+    try:
+        return _decode_envelope(raw)
+    except msgspec.ValidationError as error:
+        rejected = _envelope_error(error)
+    except (msgspec.DecodeError, RecursionError):
+        return Rejected(Reason.EVENT_FIELD_INVALID, "", "event cannot be read; send plainer JSON with fewer levels")
+    return _without_odd_sequence(raw) or rejected if rejected.pointer == "/sequence" else rejected
+
+
+def _without_odd_sequence(raw: bytes) -> Envelope | Rejected | None:
+    """The event, when only its `sequence` is odd (1.0, "7"): that breaks ties between events and is not worth one."""
+    try:
+        fields = _decode_fields(raw)
+        sequence = _scalar_of(fields.pop("sequence"))
+        event = _decode_one(msgspec.json.encode(fields))
+    except (msgspec.DecodeError, RecursionError, KeyError):
+        return None
+    if isinstance(event, Envelope) and isinstance(sequence, int | float):
+        event.sequence = int(sequence)
+    return event
+
+
+def _scalar_of(raw: Raw | UnsetType) -> str | int | float | None:
+    """A text or number; None for anything else, which is as good as absent."""
     if isinstance(raw, UnsetType):
         return None
-    value = _decode_any(raw)
+    try:
+        value: str | int | float | None = _decode_scalar(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return value
+
+
+def _text_of(raw: Raw | UnsetType) -> str | None:
+    value = _scalar_of(raw)
     return value if isinstance(value, str) else None
 
 
@@ -274,6 +348,8 @@ def _object_or_refused(body: bytes) -> dict[str, Raw]:
         return _decode_fields(body)
     except msgspec.ValidationError as error:
         raise Refused(Reason.NOT_A_BATCH, "body is not a JSON object; send one event as an object") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _not_json(error) from error
 
 
 def _check_count(count: int) -> None:

@@ -6,8 +6,9 @@ bounded cache, a page's inside `referrer`. Nothing here rejects: what cannot be 
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct, UnsetType
@@ -125,17 +126,43 @@ def pixels(value: float) -> int:
 
 
 def without_address(raw: bytes) -> bytes:
-    """An event's or a context's JSON with `ip` taken out of its context: an address is never written."""
-    if b'"ip"' not in raw:
+    """A context's JSON without `ip`: an address is never written."""
+    return _without(raw, ("ip",)) if _may_hold(raw) else raw
+
+
+def without_secrets(raw: bytes) -> bytes:
+    """An event's JSON as it is kept: without its context's address and its write key, which may be a secret one."""
+    if not _may_hold(raw):
         return raw
+    kept = _without(raw, ("ip", "writeKey"))
+    try:
+        fields = _decode_object(kept)
+        context = bytes(fields["context"])
+    except (msgspec.MsgspecError, RecursionError, KeyError):
+        return kept
+    cleaned = _without(context, ("ip",))
+    return kept if cleaned == context else msgspec.json.encode({**fields, "context": Raw(cleaned)})
+
+
+# The names, whole or spelled with an escape, as in "\u0069p".
+_HOLDING = (b'"ip"', b'"writeKey"', b"\\u00")
+_NAMED = {name: re.compile(rb'("%b"\s*:\s*)"[^"]*"' % name.encode()) for name in ("ip", "writeKey")}
+
+
+def _may_hold(raw: bytes) -> bool:
+    return any(word in raw for word in _HOLDING)
+
+
+def _without(raw: bytes, names: tuple[str, ...]) -> bytes:
+    """An object's JSON without these fields, untouched when it has none of them; what is no object has them blanked."""
     try:
         fields = _decode_object(raw)
-        fields.pop("ip", None)
-        if "context" in fields:
-            fields["context"] = Raw(without_address(bytes(fields["context"])))
-        return msgspec.json.encode(fields)
     except (msgspec.MsgspecError, RecursionError):
+        for name in names:
+            raw = _NAMED[name].sub(rb'\1""', raw)
         return raw
+    found = [fields.pop(name, None) for name in names]
+    return msgspec.json.encode(fields) if any(value is not None for value in found) else raw
 
 
 def _object_bytes(raw: Raw | UnsetType) -> bytes:
@@ -171,10 +198,14 @@ def _lenient(raw: bytes, shape: type[T]) -> T:
         fields = _decode_object(raw)
     except (msgspec.MsgspecError, RecursionError):
         return shape()
-    found = {}
+    found: dict[str, Any] = {}
     for field in msgspec.structs.fields(shape):
-        try:
-            found[field.name] = msgspec.json.decode(fields[field.name], type=field.type)
-        except (KeyError, msgspec.MsgspecError, RecursionError):
+        if field.name not in fields:
             continue
+        raw = bytes(fields[field.name])
+        try:
+            found[field.name] = msgspec.json.decode(raw, type=field.type)
+        except (msgspec.MsgspecError, RecursionError):
+            if isinstance(field.type, type) and issubclass(field.type, Struct):
+                found[field.name] = _lenient(raw, field.type)
     return shape(**found)

@@ -95,7 +95,7 @@ class Salts:
         self._cached = lru_cache(maxsize=VISITOR_CACHE_MAX)(self._hash)
 
     def visitor_id(self, now_ms: int, source_id: str, address: str, user_agent: str) -> str:
-        """The visitor of this day: "c_" and 22 url-safe characters. Any text is taken; none is kept.
+        """The visitor of this day: "c_" and 22 url-safe characters. Any text is taken; none is written anywhere.
 
         Raises:
             OSError: at the first call of a day, the salt file cannot be locked, read or written. The caller answers as
@@ -111,7 +111,9 @@ class Salts:
         return "c_" + urlsafe_b64encode(hashed.digest())[:22].decode("ascii")
 
     def expire(self, now_ms: int) -> None:
-        """Destroy salts older than yesterday's, also when no event comes to do it. Call it hourly.
+        """Destroy salts older than yesterday's, also when no event comes to do it.
+
+        Every worker calls it hourly: the file is shared, but each holds the salts it has used in its own memory.
 
         Raises:
             OSError: as visitor_id.

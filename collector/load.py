@@ -7,8 +7,9 @@ and the same block goes out under the same token, which the table's deduplicatio
 Positions and the ledger of counts are one file, replaced atomically, so they can never disagree.
 
 An event sent twice by its client is dropped here. Ids of recent batches are kept in memory; an event that happened
-before the oldest of them is looked up in the database, by visitor. So a retry is found however late it comes; only
-one whose claimed time is missing or moved can slip through, and ReplacingMergeTree folds that.
+before the oldest of them, or does not credibly say when, is looked up in the database, by visitor. So a retry is found
+however late it comes; only one whose visitor changed meanwhile (a daily hash, past midnight) can slip through. Rejected
+events have no time of their own: theirs are remembered, at a start those of the last hour, and not looked up.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -34,7 +35,10 @@ log = logging.getLogger("footfall.load")
 CUT_BYTES_MAX = 32 * 1024 * 1024  # rows in memory unfold to a few times their bytes
 READ_BYTES = 4 * 1024 * 1024
 GENERATION_IDS = 250_000  # two generations of ids at about 150 bytes each: at most 80 MB
-PROBE_IDS = 1_000  # ids of one look-up; keeps its SQL well under ClickHouse's max_query_size of 256 KB
+PROBE_IDS = 1_000  # events of one look-up
+PROBE_BYTES = 128 * 1024  # and the bytes of their ids, which clients choose: ClickHouse's max_query_size is 256 KB
+LATENCY_MS_MAX = 30_000  # event_time holds a request's latency: two attempts of one event may differ by so much
+RECALL_MS = 3_600_000  # rejected events that a new loader remembers
 POLL_SECONDS = 0.05
 RETRY_SECONDS_MAX = 30.0
 DRAIN_SECONDS = 5.0  # at a stop; what is left stays in the spool and is loaded at the next start
@@ -44,6 +48,7 @@ _SOURCE_ID = EVENT_COLUMNS.index("source_id")
 _VISITOR_ID = EVENT_COLUMNS.index("visitor_id")
 _EVENT_TIME = EVENT_COLUMNS.index("event_time")
 _OCCURRED_AT = EVENT_COLUMNS.index("occurred_at")
+_SENT_AT = EVENT_COLUMNS.index("sent_at")
 _RECEIVED_AT = EVENT_COLUMNS.index("received_at")
 _FAILED_MESSAGE_ID = FAILED_COLUMNS.index("message_id")
 _FAILED_SOURCE_ID = FAILED_COLUMNS.index("source_id")
@@ -154,18 +159,23 @@ class Loader:
             self._write(self._folder / "positions.json", msgspec.json.encode(self.positions))
         self._recent = RecentIds(now_ms())
         self._batch_keys: list[str] = []
+        self._recalled = False
         self.failure: str | None = None
         self.insert_seconds = 0.0
         self.inserts = 0
 
     def recover(self) -> None:
         """Finish the batch that a crash left in flight. Raises StoreError when the database cannot be asked."""
+        if not self._recalled:
+            self._recall_failed()
+            self._recalled = True
         manifest = self._read_manifest()
         if manifest is None or manifest.sequence <= self.positions.sequence:
             return
         batch = self._batch_of(manifest)
         if batch is None:
             log.error("batch %s cannot be read again; its events are loaded anew by id", manifest.batch_id)
+            self._recall_batch(manifest.batch_id)
             self._forget_manifest()
             return
         log.info("batch %s was in flight: sending it again under its token", manifest.batch_id)
@@ -197,7 +207,7 @@ class Loader:
         return taken
 
     def run(self, stop: threading.Event) -> None:
-        """Load until told to stop, then for DRAIN_SECONDS more what is there. Failures are retried, ever more slowly."""
+        """Load until told to stop, then for DRAIN_SECONDS more what is there. Failures are retried ever more slowly."""
         pause = 0.1
         recovered = False
         deadline = float("inf")
@@ -212,10 +222,16 @@ class Loader:
                 while self.step(wait=not stopping) and time.monotonic() < deadline and stop.is_set() == stopping:
                     pass
                 self.failure, pause = None, 0.1
-            except (StoreError, OSError) as error:
+            except Exception as error:
+                # Whatever it is: a loader that ends would let the spool fill up in silence.
                 recovered = False
-                self.failure = str(error)
-                log.warning("loading failed, trying again in %.1f s: %s", pause, error)
+                self.failure = str(error) or type(error).__name__
+                log.warning(
+                    "loading failed, trying again in %.1f s: %s",
+                    pause,
+                    self.failure,
+                    exc_info=not isinstance(error, StoreError | OSError),
+                )
                 if stopping or stop.wait(pause):
                     return
                 pause = min(pause * 2, RETRY_SECONDS_MAX)
@@ -242,11 +258,11 @@ class Loader:
             sealed = is_sealed(path)
             if path.stat().st_size <= start:
                 continue
-            sync_segment(path)
+            durable = sync_segment(path)
             end = start
             while rows < self._rows_max and size < CUT_BYTES_MAX:
                 before = end
-                for item in read_records(path, end, READ_BYTES, sealed=sealed):
+                for item in read_records(path, end, READ_BYTES, sealed=sealed, until=durable):
                     end = item.end
                     if isinstance(item, Damage):
                         self._keep_damage(path, item, ledger)
@@ -309,16 +325,13 @@ class Loader:
         skip_events: list[int] = []
         late: dict[str, list[object]] = {}
         since_ms = self._recent.since_ms
-        keys = [f"{row[_SOURCE_ID]}\0{row[_MESSAGE_ID]}" for row in events]
+        keys = [_event_key(row[_SOURCE_ID], row[_MESSAGE_ID]) for row in events]
         for index, (key, row) in enumerate(zip(keys, events, strict=True)):
             if key in self._recent or key in seen:
                 skip_events.append(index)
                 continue
             seen.add(key)
-            event_ms, received_ms = row[_EVENT_TIME], row[_RECEIVED_AT]
-            assert isinstance(event_ms, int)
-            # Without a time of its own an event may be older than it looks.
-            if event_ms < since_ms or row[_OCCURRED_AT] == received_ms:
+            if _may_be_older(row, since_ms):
                 late[key] = row
         stored = self._stored(late)
         if stored:
@@ -328,7 +341,7 @@ class Loader:
             seen -= stored
         skip_failed: list[int] = []
         for index, row in enumerate(failed):
-            key = f"{row[_FAILED_SOURCE_ID]}\0{row[_FAILED_MESSAGE_ID]}\0{row[_FAILED_REASON]}"
+            key = _failed_key(row[_FAILED_SOURCE_ID], row[_FAILED_MESSAGE_ID], row[_FAILED_REASON])
             if key in self._recent or key in seen:
                 skip_failed.append(index)
             seen.add(key)
@@ -338,17 +351,35 @@ class Loader:
     def _stored(self, late: dict[str, list[object]]) -> set[str]:
         """Which of these are in the database: a look-up along the sort key."""
         found: set[str] = set()
-        rows = list(late.values())
-        for start in range(0, len(rows), PROBE_IDS):
-            part = rows[start : start + PROBE_IDS]
-            visitors = ",".join({f"({_quoted(row[_SOURCE_ID])},{_quoted(row[_VISITOR_ID])})" for row in part})
-            ids = ",".join(_quoted(row[_MESSAGE_ID]) for row in part)
+        for part in _probes(late.values()):
+            visitors = ",".join({f"({source},{visitor})" for source, visitor, _ in part})
+            ids = ",".join(message_id for _, _, message_id in part)
             answer = self._store.rows(
                 f"SELECT source_id, message_id FROM {self._store.database}.events "
                 f"WHERE (source_id, visitor_id) IN ({visitors}) AND message_id IN ({ids})"
             )
-            found.update(f"{source}\0{message_id}" for source, message_id in answer)
+            found.update(_event_key(source, message_id) for source, message_id in answer)
         return found & late.keys()
+
+    def _recall_failed(self) -> None:
+        """Remember the events rejected last, so that a client's retry across a restart is found."""
+        since_ms = self._now_ms() - RECALL_MS
+        answer = self._store.rows(
+            f"SELECT source_id, message_id, reason FROM {self._store.database}.failed_events "
+            f"WHERE received_at >= fromUnixTimestamp64Milli({since_ms}) ORDER BY received_at DESC "
+            f"LIMIT {GENERATION_IDS - 1}"
+        )
+        self._recent.add((_failed_key(*row) for row in answer), self._now_ms())
+
+    def _recall_batch(self, batch_id: str) -> None:
+        """Remember what has arrived of a batch whose outcome is unknown and which cannot be sent again as it was."""
+        where = f"WHERE batch_id = {_quoted(batch_id)}"
+        events = self._store.rows(f"SELECT source_id, message_id FROM {self._store.database}.events {where}")
+        failed = self._store.rows(
+            f"SELECT source_id, message_id, reason FROM {self._store.database}.failed_events {where}"
+        )
+        keys = [_event_key(*row) for row in events] + [_failed_key(*row) for row in failed]
+        self._recent.add(keys, self._now_ms())
 
     def _insert(self, batch: Batch) -> None:
         begun = time.monotonic()
@@ -399,6 +430,9 @@ class Loader:
             source.seek(damage.start)
             shutil.copyfileobj(source, kept)
             kept.truncate(damage.end - damage.start)
+            kept.flush()
+            os.fsync(kept.fileno())
+        sync_folder(folder)
         ledger.damaged_bytes += damage.end - damage.start
         log.error("%s is damaged at bytes %d to %d; kept in %s", path.name, damage.start, damage.end, target)
 
@@ -436,6 +470,46 @@ def _unpack(payloads: Iterable[bytes]) -> tuple[list[list[object]], list[list[ob
         events += rows.events
         failed += rows.failed
     return events, failed
+
+
+def _event_key(source_id: object, message_id: object) -> str:
+    return f"{source_id}\0{message_id}"
+
+
+def _failed_key(source_id: object, message_id: object, reason: object) -> str:
+    return f"{source_id}\0{message_id}\0{reason}"
+
+
+def _may_be_older(row: list[object], since_ms: int) -> bool:
+    """True when an earlier copy of this event may have been loaded before `since_ms`.
+
+    An event cannot have arrived before it happened. Where its time is not its own (none was sent, or one of the future
+    was moved to now), it may be older than it looks.
+    """
+    event_ms, occurred_ms, sent_ms, received_ms = (
+        row[at] for at in (_EVENT_TIME, _OCCURRED_AT, _SENT_AT, _RECEIVED_AT)
+    )
+    assert isinstance(event_ms, int)
+    assert isinstance(occurred_ms, int)
+    assert isinstance(received_ms, int)
+    latest_ms = sent_ms if isinstance(sent_ms, int) else received_ms
+    return event_ms < since_ms + LATENCY_MS_MAX or occurred_ms == received_ms or occurred_ms > latest_ms
+
+
+def _probes(rows: Iterable[list[object]]) -> Iterator[list[tuple[str, str, str]]]:
+    """(source, visitor, message id) of these rows as SQL literals, in parts that fit into one look-up."""
+    part: list[tuple[str, str, str]] = []
+    size = 0
+    for row in rows:
+        literals = (_quoted(row[_SOURCE_ID]), _quoted(row[_VISITOR_ID]), _quoted(row[_MESSAGE_ID]))
+        needed = len("".join(literals).encode())
+        if part and (len(part) == PROBE_IDS or size + needed > PROBE_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(literals)
+        size += needed
+    if part:
+        yield part
 
 
 def _without_skipped(manifest: Manifest, events: list[list[object]], failed: list[list[object]]) -> Batch:

@@ -44,12 +44,15 @@ class Counters:
 
 
 def read_counters(folder: Path) -> dict[str, int]:
-    """The sum of each counter over all processes' files (`*.counters`) in a folder."""
+    """The sum of each counter over all processes' files (`*.counters`) in a folder. A damaged file is left out."""
     sums: dict[str, int] = {}
     for path in sorted(folder.glob("*.counters")):
         data = path.read_bytes()
-        names = json.loads(data[:_HEADER_BYTES])
-        values = memoryview(data)[_HEADER_BYTES:].cast("Q")
-        for name, value in zip(names, values, strict=True):
+        try:
+            names = json.loads(data[:_HEADER_BYTES])
+            counted = list(zip(names, memoryview(data)[_HEADER_BYTES:].cast("Q"), strict=True))
+        except (ValueError, TypeError):  # cut short by a power loss: its owner makes it anew at its next start
+            continue
+        for name, value in counted:
             sums[name] = sums.get(name, 0) + value
     return sums

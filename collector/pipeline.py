@@ -19,6 +19,7 @@ from collector.decode import (
     TYPES,
     Batch,
     parse_time,
+    salvage,
     snake_case,
 )
 from collector.device import Device
@@ -32,7 +33,7 @@ from collector.enrich import (
     pixels,
     read_context,
     read_page,
-    without_address,
+    without_secrets,
 )
 from collector.geo import Geo
 from collector.identity import Salts, message_id
@@ -195,8 +196,8 @@ def identify(draft: Draft) -> None:
 def place_in_time(draft: Draft) -> None:
     """Correct the client's clock: it happened as long before the arrival as it was old when it was sent."""
     envelope, received_ms = draft.envelope, draft.request.received_ms
-    sent_ms = parse_time(draft.batch.sent_at or envelope.sentAt)
-    occurred_ms = parse_time(envelope.originalTimestamp or envelope.timestamp)
+    sent_ms = _first_time(draft.batch.sent_at, envelope.sentAt)
+    occurred_ms = _first_time(envelope.originalTimestamp, envelope.timestamp)
     draft.sent_at = sent_ms
     if occurred_ms is None:
         draft.occurred_at = draft.event_time = received_ms
@@ -238,7 +239,7 @@ def process(batch: Batch, request: Request, tools: Tools, raws: Callable[[], lis
         batch: As decoded; an event that could not be decoded is a Rejected in its place.
         request: What the HTTP request says of all its events.
         tools: Plan, geo and salts.
-        raws: Gives each event's own bytes, in order; called only when one of them is rejected.
+        raws: Gives each event's own bytes, in order; called once, and only when one of them is rejected.
     Returns:
         Rows for the spool, and a verdict per rejected event.
     Raises:
@@ -252,8 +253,13 @@ def process(batch: Batch, request: Request, tools: Tools, raws: Callable[[], lis
             f"{CONTEXT_TOTAL_BYTES_MAX:,} bytes; send a smaller context or fewer events",
         )
     outcome = Outcome(Rows([], []), [])
+    own_bytes: list[bytes] = []
     for index, event in enumerate(batch.events):
-        envelope = Envelope() if isinstance(event, Rejected) else event
+        if isinstance(event, Rejected):
+            own_bytes = own_bytes or raws()
+            envelope = salvage(own_bytes[index])
+        else:
+            envelope = event
         draft = Draft(envelope, batch, request, tools)
         try:
             if isinstance(event, Rejected):
@@ -262,12 +268,18 @@ def process(batch: Batch, request: Request, tools: Tools, raws: Callable[[], lis
                 step(draft)
             outcome.rows.events.append(_row(draft))
         except Rejected as rejected:
-            raw = raws()[index]
-            outcome.rows.failed.append(_failed(draft, rejected, raw))
+            own_bytes = own_bytes or raws()
+            outcome.rows.failed.append(_failed(draft, rejected, own_bytes[index]))
             outcome.rejected.append(
                 Verdict(index, draft.message_id, rejected.reason.word, rejected.pointer, rejected.fix)
             )
     return outcome
+
+
+def _first_time(*values: str | int | float | None) -> int | None:
+    """The first of these that can be read as a time."""
+    times = (parse_time(value) for value in values)
+    return next((time for time in times if time is not None), None)
 
 
 def _identifier(value: str | int | float | None, field: str) -> str:
@@ -282,7 +294,8 @@ def _identifier(value: str | int | float | None, field: str) -> str:
 
 
 def _raw_text(raw: Raw | UnsetType) -> str:
-    return "{}" if isinstance(raw, UnsetType) else bytes(raw).decode()
+    text = "{}" if isinstance(raw, UnsetType) else bytes(raw).decode()
+    return "{}" if text == "null" else text
 
 
 def _row(draft: Draft) -> EventRow:
@@ -349,16 +362,17 @@ def _row(draft: Draft) -> EventRow:
 
 def _failed(draft: Draft, rejected: Rejected, raw: bytes) -> FailedRow:
     envelope, request = draft.envelope, draft.request
-    draft.message_id = draft.message_id or message_id(request.received_ms, draft.tools.random(10))
+    sent_id = (envelope.messageId or "")[:MESSAGE_ID_CHARS_MAX]
+    draft.message_id = draft.message_id or sent_id or message_id(request.received_ms, draft.tools.random(10))
     violations = [violation.word() for violation in draft.checked.violations]
     return FailedRow(
         message_id=draft.message_id,
         type=envelope.type[:64],
         event=(envelope.event or draft.event)[:NAME_CHARS_MAX],
         source_id=request.source_id,
-        visitor_id=draft.visitor_id,
-        user_id=draft.user_id,
-        sent_at=draft.sent_at,
+        visitor_id=draft.visitor_id or _shortened(envelope.anonymousId),
+        user_id=draft.user_id or _shortened(envelope.userId),
+        sent_at=draft.sent_at or _first_time(draft.batch.sent_at, envelope.sentAt),
         received_at=request.received_ms,
         reason=rejected.reason.word,
         pointer=rejected.pointer,
@@ -368,5 +382,9 @@ def _failed(draft: Draft, rejected: Rejected, raw: bytes) -> FailedRow:
         country=draft.country,
         plan_version=draft.tools.plan.version,
         context=read_context(draft.batch.context, draft.envelope.context).text,
-        raw=without_address(raw).decode(),
+        raw=without_secrets(raw).decode(),
     )
+
+
+def _shortened(identifier: str | int | None) -> str:
+    return "" if identifier is None else str(identifier)[:ID_CHARS_MAX]

@@ -196,8 +196,9 @@ def classify(referrer: str, page: Page) -> tuple[str, str]:
         display, affiliate, video, ai_assistant. These decide, in this order: utm_medium, a paid click id, utm_source,
         any other click id, the referrer.
     """
-    find = _classify_cached if len(referrer) <= CACHED_URL_MAX else _classify
-    return find(referrer[:URL_MAX], page.host, page.utm_source, page.utm_medium, page.click_id_type)
+    if len(referrer) <= CACHED_URL_MAX:
+        return _classify_cached(referrer, page.host, page.utm_source, page.utm_medium, page.click_id_type)
+    return _classify(referrer[:URL_MAX], page.host, page.utm_source, page.utm_medium, page.click_id_type)
 
 
 def _page(url: str) -> Page:

@@ -118,18 +118,24 @@ def disable_source(data_dir: Path, id_or_name: str) -> Source:
 def normal_origin(origin: str) -> str:
     """`https://Shop.example:443/` -> `https://shop.example`, as a browser's Origin header spells it.
 
+    International names become punycode (RFC 3490).
+
     Raises:
         SourceError: it is not an origin.
     """
-    parts = urlsplit(origin.strip())
+    no_origin = SourceError(f"{origin!r} is not an origin; give scheme and host, such as https://shop.example")
     try:
-        port = parts.port
-    except ValueError:
-        port = -1
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/") or port == -1:
-        raise SourceError(f"{origin!r} is not an origin; give scheme and host, such as https://shop.example")
+        parts = urlsplit(origin.strip())
+        host, port = parts.hostname or "", parts.port
+        host = host if host.isascii() else host.encode("idna").decode()
+    except ValueError as error:  # a port or an IPv6 address that is none, a name that IDNA does not allow
+        raise no_origin from error
+    more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
+    if parts.scheme not in ("http", "https") or not host or more:
+        raise no_origin
+    host = f"[{host}]" if ":" in host else host
     default = {"http": 80, "https": 443}[parts.scheme]
-    return f"{parts.scheme}://{parts.hostname}" + (f":{port}" if port and port != default else "")
+    return f"{parts.scheme}://{host}" + (f":{port}" if port and port != default else "")
 
 
 class Directory:
@@ -141,7 +147,8 @@ class Directory:
         self._now_ms = now_ms
         self._checked_ms = 0
         self._version: tuple[int, int, int] | None = None
-        self._access: dict[str, Access] = {}
+        self._of_key: dict[str, Access] = {}
+        self._of_hash: dict[str, Access] = {}
 
     def access(self, key: str) -> Access | None:
         """What this key opens; None when no source has it."""
@@ -149,9 +156,7 @@ class Directory:
         if now_ms - self._checked_ms > CHECK_MS or now_ms < self._checked_ms:
             self._checked_ms = now_ms
             self._follow()
-        found = self._access.get(key)
-        if found is None and key.startswith("fs_"):
-            found = self._access.get(key_hash(key))
+        found = self._of_hash.get(key_hash(key)) if key.startswith("fs_") else self._of_key.get(key)
         if found is None and self._follow():
             return self.access(key)
         return found
@@ -166,12 +171,14 @@ class Directory:
             sources = read_sources(self._data_dir)
         except (OSError, SourceError):
             return False
-        access: dict[str, Access] = {}
+        # Apart, or the hash that stands in the file would itself open what its key opens.
+        of_key: dict[str, Access] = {}
+        of_hash: dict[str, Access] = {}
         for source in sources:
             origins = frozenset(source.origins)
-            access[source.write_key] = Access(source.id, origins, source.enabled, is_server=False)
-            access[source.server_key_hash] = Access(source.id, origins, source.enabled, is_server=True)
-        self._access = access
+            of_key[source.write_key] = Access(source.id, origins, source.enabled, is_server=False)
+            of_hash[source.server_key_hash] = Access(source.id, origins, source.enabled, is_server=True)
+        self._of_key, self._of_hash = of_key, of_hash
         self._version = version
         return True
 

@@ -367,7 +367,8 @@ def _unfinished(data: bytes, offset: int) -> bool:
     if len(data) - offset < HEAD_BYTES:
         return True
     # Whole but for its length: that is damage to a record that was acknowledged.
-    return zlib.crc32(memoryview(data)[offset + _HEAD.size :]) != _HEAD.unpack_from(data, offset)[2]
+    checksum: int = _HEAD.unpack_from(data, offset)[2]
+    return zlib.crc32(memoryview(data)[offset + _HEAD.size :]) != checksum
 
 
 def _next_record(data: bytes, offset: int, *, at_end: bool) -> int | None:

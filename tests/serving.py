@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 FOOTFALL = str(Path(sys.executable).with_name("footfall"))
-START_SECONDS_MAX = 60.0
+COMMAND_SECONDS_MAX = 90.0
 STORED_SECONDS_MAX = 60.0
 
 
@@ -31,13 +31,13 @@ class Answer(NamedTuple):
         return json.loads(self.body)
 
 
-def footfall(*arguments: str | Path, timeout: float = 90.0, **environment: str) -> subprocess.CompletedProcess[str]:
+def footfall(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run one command to its end."""
     return subprocess.run(
         [FOOTFALL, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=COMMAND_SECONDS_MAX,
         env=_environment(environment),
         check=False,
     )

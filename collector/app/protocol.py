@@ -2,6 +2,13 @@
 
 uvicorn bounds neither the size of a request's head nor the time it may take: one client could fill the memory with a
 header, or hold connections by sending none. The head is counted and timed here; bodies are the application's matter.
+Three more things are put right here, because nobody behind it can:
+
+- A connection that is closed while its client still sends is reset, and the client never reads why it was refused. So
+  what it sends is read on for a moment and thrown away (RFC 9112, section 9.6).
+- A client may offer to speak another protocol. The offer is ignored (RFC 9110, section 7.8) where uvicorn would lose
+  the body that comes with it; Java's own client offers HTTP/2 with its first POST.
+- Refusals are JSON, like all others.
 """
 
 from __future__ import annotations
@@ -10,6 +17,7 @@ import asyncio
 import json
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_BYTES_MAX = 32_768  # more than any browser sends, cookies included
@@ -17,82 +25,197 @@ URL_BYTES_MAX = 8_192
 HEADERS_MAX = 100
 HEAD_SECONDS_MAX = 10.0
 
+# How much and how long a refused client is listened to: twenty times the largest body, and time for it to arrive.
+LINGER_BYTES_MAX = 10_000_000
+LINGER_SECONDS_MAX = 2.0
+
+RETRY_AFTER_SECONDS = 5
+
+_PHRASES = {
+    400: b"Bad Request",
+    408: b"Request Timeout",
+    414: b"URI Too Long",
+    431: b"Request Header Fields Too Large",
+    503: b"Service Unavailable",
+}
+
 
 class Protocol(HttpToolsProtocol):
     """One connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Start the clock of the first head."""
-        super().connection_made(transport)
-        self._reading_head = True
-        self._head_bytes = 0
+        self._real_transport = transport
+        self._lingering = False
+        super().connection_made(_Lingering(transport, self))  # type: ignore[arg-type]  # stands for the transport
         self._refused = False
+        self._in_head = True
+        self._in_body = False
+        self._head_begins_here = False
+        self._head_bytes = 0
+        self._unparsed_bytes = 0
+        self._lingered_bytes = 0
+        self._begun = False
+        self._concurrency_max, self.limit_concurrency = self.limit_concurrency, None
         self._deadline = self.loop.call_later(HEAD_SECONDS_MAX, self._head_too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""
         self._deadline.cancel()
+        self._lingering = True
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count while a head is being read, then let uvicorn parse."""
-        if self._refused:
+        """Let the parser have what arrives, and count what it cannot take apart yet."""
+        if self._refused or self._lingering:
+            self._discard(len(data))
             return
-        if self._reading_head:
-            self._head_bytes += len(data)
-        super().data_received(data)
-        if self._reading_head and self._head_bytes > HEAD_BYTES_MAX:
-            self._refuse(431, "headers_too_large", f"the request's head is over {HEAD_BYTES_MAX:,} bytes, the limit")
+        self._unset_keepalive_if_required()
+        self._head_begins_here = False
+        try:
+            self._feed(data)
+        except httptools.HttpParserError:
+            self._refuse(400, "not_http", "this is not HTTP/1.1 as RFC 9112 has it; send a well-formed request")
+        # A read in which a head begins may hold the end of what came before it, so that one is not counted.
+        if self._in_head and not self._head_begins_here:
+            self._unparsed_bytes += len(data)
+            if self._unparsed_bytes > HEAD_BYTES_MAX:
+                self._refuse_head()
 
     def on_message_begin(self) -> None:
         """A head begins; on a connection kept alive this is where its clock starts."""
         super().on_message_begin()
-        self._reading_head = True
-        self._head_bytes = 0
+        self._begun = self._in_head = self._head_begins_here = True
+        self._head_bytes = self._unparsed_bytes = 0
         self._deadline.cancel()
         self._deadline = self.loop.call_later(HEAD_SECONDS_MAX, self._head_too_slow)
+
+    def on_url(self, url: bytes) -> None:
+        """Count the URL."""
+        super().on_url(url)
+        if len(self.url) > URL_BYTES_MAX:
+            self._refuse(414, "url_too_long", f"the URL is over {URL_BYTES_MAX:,} bytes, the limit; use POST")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Count headers."""
         super().on_header(name, value)
-        if len(self.headers) > HEADERS_MAX or len(value) > HEAD_BYTES_MAX:
-            self._refuse(
-                431, "headers_too_large", f"over {HEADERS_MAX} headers or {HEAD_BYTES_MAX:,} bytes, the limits"
-            )
+        self._head_bytes += len(name) + len(value)
+        if len(self.headers) > HEADERS_MAX or self._head_bytes > HEAD_BYTES_MAX:
+            self._refuse_head()
 
     def on_headers_complete(self) -> None:
-        """The head is whole: hand the request on, unless it was refused."""
-        self._reading_head = False
+        """The head is whole: hand the request on, unless it was refused or has to be read again."""
+        self._in_head = False
         self._deadline.cancel()
-        if not self._refused and len(self.url) > URL_BYTES_MAX:
-            self._refuse(414, "url_too_long", f"the URL is {len(self.url):,} bytes, the limit is {URL_BYTES_MAX:,}")
-        if not self._refused:
-            super().on_headers_complete()
+        if self._refused or self.parser.should_upgrade():
+            return
+        if self._concurrency_max is not None and len(self.connections) > self._concurrency_max:
+            sentence = f"{self._concurrency_max:,} connections are open, the limit; send it again later"
+            self._refuse(503, "too_busy", sentence, (b"retry-after: %d" % RETRY_AFTER_SECONDS,))
+            return
+        super().on_headers_complete()
+        self._in_body = True
 
     def on_body(self, body: bytes) -> None:
         """Body bytes of a refused request are not wanted."""
-        if not self._refused:
+        if self._in_body and not self._refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """As on_body."""
-        if not self._refused:
+        if self._in_body and not self._refused:
+            self._in_body = self._begun = False
             super().on_message_complete()
 
-    def _head_too_slow(self) -> None:
-        if self._reading_head:
-            if self._head_bytes:
-                self._refuse(408, "head_too_slow", f"the request's head took over {HEAD_SECONDS_MAX:.0f} s")
-            else:
-                self.transport.close()  # nothing was asked, so nothing is answered
+    def linger(self) -> None:
+        """Close: at once when the client has sent all it meant to, else once it has had time to read the answer."""
+        if self._lingering:
+            return
+        self._lingering = True
+        self._deadline.cancel()
+        self._unset_keepalive_if_required()
+        if not (self._begun or self._refused) or self._real_transport.is_closing():
+            self._real_transport.close()
+            return
+        self._real_transport.write_eof()
+        self.flow.resume_reading()
+        self._deadline = self.loop.call_later(LINGER_SECONDS_MAX, self._real_transport.close)
 
-    def _refuse(self, status: int, reason: str, sentence: str) -> None:
+    def _discard(self, size: int) -> None:
+        self._lingered_bytes += size
+        if self._lingered_bytes > LINGER_BYTES_MAX:
+            self._real_transport.close()
+
+    def _feed(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left and not self._refused:
+            try:
+                self.parser.feed_data(left)
+            except httptools.HttpParserUpgrade as offer:
+                left = left[offer.args[0] :]
+                self._ignore_offer()
+            else:
+                return
+
+    def _ignore_offer(self) -> None:
+        """Read the head again without the offer to speak another protocol; what follows is the body that it is."""
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self._refuse(400, "not_http", "the collector is no proxy; send events to it")
+            return
+        head = [method + b" " + self.url + b" HTTP/1.1"]
+        head += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+        self.parser.feed_data(b"\r\n".join([*head, b"", b""]))
+
+    def _head_too_slow(self) -> None:
+        if self._begun:
+            sentence = f"the request's head took over {HEAD_SECONDS_MAX:.0f} s; send it in one go"
+            self._refuse(408, "head_too_slow", sentence)
+        else:
+            self._real_transport.close()  # nothing was asked, so nothing is answered
+
+    def _refuse_head(self) -> None:
+        limits = f"{HEADERS_MAX} headers or {HEAD_BYTES_MAX:,} bytes, the limits"
+        self._refuse(431, "headers_too_large", f"the request's head is over {limits}; send fewer cookies and headers")
+
+    def _refuse(self, status: int, reason: str, sentence: str, headers: tuple[bytes, ...] = ()) -> None:
         if self._refused:
             return
         self._refused = True
-        body = json.dumps({"error": f"{sentence}; send a smaller or quicker request", "reason": reason}).encode()
-        phrase = {408: b"Request Timeout", 414: b"URI Too Long", 431: b"Request Header Fields Too Large"}[status]
-        head: list[Any] = [b"HTTP/1.1 %d %b" % (status, phrase), b"content-type: application/json"]
+        if self.cycle is not None and not self.cycle.response_complete:
+            if not self._in_body:
+                self.cycle.keep_alive = False  # an answer now would be taken for that of the request before
+                return
+            if self.pipeline:
+                self._real_transport.close()
+                return
+            self.cycle.disconnected = True  # it waits for a body that will not come
+            self.cycle.message_event.set()
+        body = json.dumps({"error": sentence, "reason": reason}).encode()
+        head: list[Any] = [b"HTTP/1.1 %d %b" % (status, _PHRASES[status]), b"content-type: application/json", *headers]
         head += [b"access-control-allow-origin: *", b"content-length: %d" % len(body), b"connection: close", b"", body]
         self.transport.write(b"\r\n".join(head))
         self.transport.close()
+
+
+class _Lingering:
+    """A connection's transport, as uvicorn sees it: to close it is to ask the Protocol, and then nothing is written."""
+
+    def __init__(self, transport: asyncio.Transport, protocol: Protocol) -> None:
+        self._transport = transport
+        self._protocol = protocol
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._protocol._lingering:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self._protocol.linger()
+
+    def is_closing(self) -> bool:
+        return self._protocol._lingering or self._transport.is_closing()

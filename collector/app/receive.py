@@ -25,7 +25,6 @@ from msgspec import Struct
 
 from collector.decode import (
     BODY_BYTES_MAX,
-    QUERY_BYTES_MAX,
     Batch,
     decode_batch,
     decode_pixel,
@@ -51,6 +50,7 @@ Headers = list[tuple[bytes, bytes]]
 
 BODY_SECONDS_MAX = 10.0  # a browser on a bad line sends 512 KB in less; a slower client is holding a place
 RETRY_AFTER_SECONDS = 5
+QUERY_PARAMETERS_MAX = 50  # of a POST, whose query says no more than the key
 
 BATCH_PATHS = frozenset({"/v1/batch", "/v1/b"})
 SINGLE_PATHS = {
@@ -67,8 +67,8 @@ SINGLE_PATHS = {
 }
 PIXEL_PATH = "/v1/p.gif"
 
-# The smallest GIF there is: one transparent pixel, 43 bytes.
-PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+# One transparent pixel, 43 bytes: the smallest GIF whose image data is whole.
+PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")
 
 COUNTER_NAMES: tuple[str, ...] = (
     "received_total",
@@ -87,7 +87,7 @@ _JSON = (b"content-type", b"application/json")
 _PREFLIGHT: Headers = [
     _CORS,
     (b"access-control-allow-methods", b"POST, GET, HEAD, OPTIONS"),
-    (b"access-control-allow-headers", b"authorization, content-type"),
+    (b"access-control-allow-headers", b"authorization, content-type, content-encoding"),
     (b"access-control-max-age", b"86400"),
 ]
 _PIXEL_HEADERS: Headers = [
@@ -177,9 +177,10 @@ class Collector:
             await _send(send, 204, _PREFLIGHT, b"")
             return
         self._counters.add("requests_total")
+        if method != "POST":
+            await self._refuse(send, Refused(Reason.METHOD_NOT_ALLOWED, f"{method} is not for events; use POST"))
+            return
         try:
-            if method != "POST":
-                raise Refused(Reason.METHOD_NOT_ALLOWED, f"{method} is not for events; use POST")
             facts = _facts(scope["headers"])
             _check_type(facts.content_type)
             body = await _read_body(receive, facts)
@@ -188,7 +189,7 @@ class Collector:
             access = self._admit(key, facts)
             request = self._request(scope, facts, access)
             raws = batch.raws or None
-            outcome = process(batch, request, self._tools, lambda: list(raws or raw_events(body)))
+            outcome = self._judge(batch, request, lambda: list(raws or raw_events(body)))
             await self._make_durable(outcome)
         except Refused as refused:
             await self._refuse(send, refused)
@@ -216,17 +217,15 @@ class Collector:
         method = scope["method"]
         self._counters.add("requests_total")
         if method not in ("GET", "HEAD"):
-            await self._refuse(send, Refused(Reason.METHOD_NOT_ALLOWED, f"{method} is not for the pixel; use GET"))
+            refused = Refused(Reason.METHOD_NOT_ALLOWED, f"{method} is not for the pixel; use GET")
+            await self._refuse(send, refused, allow=b"GET, HEAD")
             return
         try:
-            query: bytes = scope["query_string"]
-            if len(query) > QUERY_BYTES_MAX:
-                raise Refused(Reason.URL_TOO_LONG, f"query is {len(query):,} bytes, the limit is {QUERY_BYTES_MAX:,}")
             if method == "GET":
                 facts = _facts(scope["headers"])
-                batch = decode_pixel(query.decode("latin-1"))
+                batch = decode_pixel(scope["query_string"].decode("latin-1"))
                 access = self._admit(_presented_key(facts, b"", batch), facts)
-                outcome = process(batch, self._request(scope, facts, access), self._tools, lambda: list(batch.raws))
+                outcome = self._judge(batch, self._request(scope, facts, access), lambda: list(batch.raws))
                 await self._make_durable(outcome)
         except Refused as refused:
             self._counters.add(f'refused_total{{reason="{refused.reason.word}"}}')
@@ -273,6 +272,15 @@ class Collector:
             ),
         )
 
+    def _judge(self, batch: Batch, request: Request, raws: Callable[[], list[bytes]]) -> Outcome:
+        """Take the batch through the pipeline, whose one contact with the disk is the salt of a new day."""
+        try:
+            return process(batch, request, self._tools, raws)
+        except OSError as problem:
+            raise Refused(
+                Reason.SPOOL_UNAVAILABLE, f"visitors cannot be told apart now ({problem.strerror}); send it again"
+            ) from problem
+
     async def _make_durable(self, outcome: Outcome) -> None:
         """Spool the rows and wait for the disk: from here on they are ours."""
         accepted, rejected = len(outcome.rows.events), len(outcome.rows.failed)
@@ -290,14 +298,14 @@ class Collector:
         for verdict in outcome.rejected:
             counters.add(f'rejected_total{{reason="{verdict.reason}"}}')
 
-    async def _refuse(self, send: Send, refused: Refused) -> None:
+    async def _refuse(self, send: Send, refused: Refused, allow: bytes = b"POST, OPTIONS") -> None:
         reason = refused.reason
         self._counters.add(f'refused_total{{reason="{reason.word}"}}')
         headers = [_JSON, _CORS]
         if reason is Reason.SPOOL_UNAVAILABLE:
             headers.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode()))
         if reason is Reason.METHOD_NOT_ALLOWED:
-            headers.append((b"allow", b"POST, OPTIONS"))
+            headers.append((b"allow", allow))
         if reason in (Reason.BODY_TOO_LARGE, Reason.BODY_TOO_SLOW):
             headers.append((b"connection", b"close"))  # the rest of the body is not worth reading
         body = msgspec.json.encode({"error": refused.sentence, "reason": reason.word})
@@ -317,6 +325,8 @@ def _facts(headers: Headers) -> _Facts:
     facts = _Facts()
     for header, value in headers:
         if (field := _WANTED.get(header)) is not None:
+            if field == "forwarded_for" and facts.forwarded_for:
+                value = facts.forwarded_for + b"," + value  # noqa: PLW2901 - each proxy may add a header of its own
             setattr(facts, field, value)
     return facts
 
@@ -334,27 +344,26 @@ def _check_type(content_type: bytes) -> None:
 async def _read_body(receive: Receive, facts: _Facts) -> bytes:
     """The body, unpacked, at most BODY_BYTES_MAX and BODY_SECONDS_MAX long."""
     encoding = facts.encoding.strip().lower()
-    if encoding not in (b"", b"identity", b"gzip"):
+    if encoding not in (b"", b"identity", b"gzip", b"x-gzip"):  # RFC 9110, section 8.4.1.3, has the two as one
         raise Refused(
             Reason.WRONG_ENCODING,
             f"content encoding {encoding[:40].decode('latin-1')} is not known; send gzip or no encoding",
         )
     if facts.length.isdigit() and int(facts.length[:20]) > BODY_BYTES_MAX:
         raise _too_large(int(facts.length[:20]))
-    message = await _receive(receive, BODY_SECONDS_MAX)
-    body: bytes = message.get("body", b"")
-    if message.get("more_body"):
-        parts = [body]
-        size = len(body)
-        deadline = asyncio.get_running_loop().time() + BODY_SECONDS_MAX
-        while message.get("more_body"):
-            message = await _receive(receive, deadline - asyncio.get_running_loop().time())
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > BODY_BYTES_MAX:
-                raise _too_large(size)
-        body = b"".join(parts)
-    return gunzip(body) if encoding == b"gzip" else body
+    parts: list[bytes] = []
+    size = 0
+    deadline = asyncio.get_running_loop().time() + BODY_SECONDS_MAX
+    more = True
+    while more:
+        message = await _receive(receive, deadline - asyncio.get_running_loop().time())
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > BODY_BYTES_MAX:
+            raise _too_large(size)
+        more = message.get("more_body", False)
+    body = parts[0] if len(parts) == 1 else b"".join(parts)
+    return gunzip(body) if encoding.endswith(b"gzip") else body
 
 
 async def _receive(receive: Receive, seconds: float) -> MutableMapping[str, Any]:
@@ -377,17 +386,25 @@ def _too_large(size: int) -> Refused:
 
 
 def _presented_key(facts: _Facts, query: bytes, batch: Batch) -> str:
-    """The write key: by Basic auth (as user name, the colon may be missing), in the body, or in the query."""
+    """The write key: by Basic auth (as user name, the colon may be missing), in the body, in the query, in an event."""
     scheme, _, value = facts.authorization.partition(b" ")
     if scheme.lower() == b"basic":
         try:
-            return base64.b64decode(value.strip(), validate=True).split(b":", 1)[0].decode("latin-1")
+            name = base64.b64decode(value.strip(), validate=True).split(b":", 1)[0].decode("latin-1")
         except (binascii.Error, ValueError):
-            return ""
+            name = ""
+        if name:
+            return name
     if batch.write_key:
         return batch.write_key
     if query:
-        found = parse_qs(query.decode("latin-1"), max_num_fields=50)
-        return (found.get("writeKey") or found.get("write_key") or [""])[0]
+        try:
+            found = parse_qs(query.decode("latin-1"), max_num_fields=QUERY_PARAMETERS_MAX)
+        except ValueError as error:
+            raise Refused(
+                Reason.BAD_QUERY, f"query has over {QUERY_PARAMETERS_MAX} parameters; send the event in the body"
+            ) from error
+        if key := (found.get("writeKey") or found.get("write_key") or [""])[0]:
+            return key
     first = batch.events[0] if batch.events else None
     return getattr(first, "writeKey", None) or ""

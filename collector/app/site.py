@@ -71,7 +71,9 @@ def site(
     }
 
     def serve_tag(request: Request) -> Response:
-        if request.headers.get("if-none-match") == tag_headers["etag"]:
+        # Weakened (W/) where a proxy has compressed the file, and possibly one of several (RFC 9110, section 13.1.2).
+        known = request.headers.get("if-none-match", "").replace("W/", "").split(",")
+        if tag_headers["etag"] in map(str.strip, known):
             return Response(status_code=304, headers=tag_headers)
         return Response(tag, media_type="text/javascript", headers=tag_headers)
 
@@ -137,14 +139,19 @@ class _Exposed:
             yield GaugeMetricFamily(f"footfall_{name}", name.replace("_", " "), value=amount)
 
 
+# A page that misspells a path may read why.
+_CORS = {"access-control-allow-origin": "*"}
+
+
 def _not_found(request: Request, _: Exception) -> Response:
-    return JSONResponse({"error": f"there is nothing at {request.url.path[:100]}", "reason": "not_found"}, 404)
+    sentence = f"there is nothing at {request.url.path[:100]}; events go to /v1/batch"
+    return JSONResponse({"error": sentence, "reason": "not_found"}, 404, _CORS)
 
 
 def _wrong_method(request: Request, _: Exception) -> Response:
     sentence = f"{request.method} is not for {request.url.path[:100]}; use GET"
-    return JSONResponse({"error": sentence, "reason": "method_not_allowed"}, 405, {"allow": "GET, HEAD"})
+    return JSONResponse({"error": sentence, "reason": "method_not_allowed"}, 405, {"allow": "GET, HEAD", **_CORS})
 
 
 def _failed(_: Request, __: Exception) -> Response:
-    return JSONResponse({"error": "the collector failed; its log says why", "reason": "internal"}, 500)
+    return JSONResponse({"error": "the collector failed; its log says why", "reason": "internal"}, 500, _CORS)

@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from collector import __version__
-from collector.config import ConfigError, Settings, load_settings, masked
+from collector.config import Settings, load_settings, masked
 
 FAILED = 2
 

@@ -15,6 +15,7 @@ import msgspec
 
 from collector.cli import lock
 from collector.cli.child import now_ms
+from collector.cli.target import remember
 from collector.config import Settings
 from collector.console import SOCKET_NAME
 from collector.load import Loader
@@ -81,9 +82,10 @@ def opened(settings: Settings, what: str) -> Iterator[Store]:
     """Open the database in this process, with all that the spool holds loaded. For when no collector runs.
 
     Raises:
-        lock.InUse, StoreError, MigrationError.
+        lock.InUse, WrongTarget, StoreError, MigrationError.
     """
     data_dir = Path(settings.data)
+    remember(settings)
     held = lock.acquire(data_dir, what)
     lane = Store(settings.dsn)
     try:

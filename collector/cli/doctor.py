@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from collector.cli import lock
 from collector.cli.ask import AskError, ask, opened, running_status
+from collector.cli.target import WrongTarget
 from collector.config import Settings
 from collector.console import answer
 from collector.geo import GeoError, open_geo
@@ -61,7 +62,7 @@ def examine(settings: Settings) -> Diagnosis:
     try:
         counted = _counts(settings)
         checks.append(Check("database", ok=True, says=f"holds {counted['events']:,} events"))
-    except (StoreError, MigrationError, AskError, lock.InUse) as error:
+    except (StoreError, MigrationError, AskError, WrongTarget, lock.InUse) as error:
         checks.append(Check("database", ok=False, says=str(error)))
     events, identity = account(data_dir, counted)
     checks.append(identity)

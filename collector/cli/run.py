@@ -12,6 +12,7 @@ from collector.app.site import snippet
 from collector.cli import lock
 from collector.cli.child import log_to_stderr, now_ms
 from collector.cli.supervise import StartError, bind, supervise
+from collector.cli.target import remember
 from collector.config import Settings
 from collector.paths import DEFAULT_PLAN_DIR, TAG_DIR
 from collector.plan import load_plan
@@ -38,6 +39,7 @@ def run(settings: Settings, *, demo: bool, simulate: int, seed: int) -> int:
     data_dir = _prepared(settings)
     held = lock.acquire(data_dir, "footfall demo" if demo else "footfall serve")
     database_of(settings.dsn)
+    remember(settings)
     load_plan(Path(settings.plan) if settings.plan else DEFAULT_PLAN_DIR)
     if not (TAG_DIR / "footfall.js").is_file():
         raise StartError(f"the tag is not built: {TAG_DIR} has no footfall.js; run `npm ci && npm run build` in js_sdk")

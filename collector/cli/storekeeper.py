@@ -77,9 +77,15 @@ class Keeper:
             try:
                 self._open()
                 break
-            except (StoreError, MigrationError) as error:
-                self._failure = str(error)
-                log.warning("the database cannot be used, trying again in %.1f s: %s", pause, error)
+            except Exception as error:
+                # Whatever it is, a file of the loader's that cannot be read too: this thread must not end in silence.
+                self._failure = str(error) or type(error).__name__
+                log.warning(
+                    "the database cannot be used, trying again in %.1f s: %s",
+                    pause,
+                    self._failure,
+                    exc_info=not isinstance(error, StoreError | MigrationError),
+                )
                 self._stop.wait(pause)
                 pause = min(pause * 2, RETRY_SECONDS_MAX)
         if self._loader is not None:
@@ -90,7 +96,7 @@ class Keeper:
         self._load_lane = self._load_lane or Store(settings.dsn)
         for applied in migrate(self._load_lane):
             log.info("applied %s", applied)
-        self._query_lane = Store(settings.dsn, read_only=True)
+        self._query_lane = self._query_lane or Store(settings.dsn, read_only=True)
         self._loader = Loader(
             self._data_dir,
             self._load_lane,

@@ -5,6 +5,7 @@ Workers stop first, so that all they acknowledged is in the spool when the store
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import socket
@@ -59,8 +60,9 @@ class Child:
             start_new_session=True,  # a Ctrl-C in the terminal is the supervisor's to hand on, in order
         )
         assert self.process.stdin is not None
-        self.process.stdin.write(msgspec.json.encode(self._orders) + b"\n")
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has ended already, which `ended` sees
+            self.process.stdin.write(msgspec.json.encode(self._orders) + b"\n")
+            self.process.stdin.flush()
         threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:

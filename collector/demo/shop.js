@@ -5,12 +5,13 @@
  */
 (() => {
   const CURRENCY = "EUR";
+  // Name, drawing (an SVG path on 24 by 24) and colour.
   const KINDS = {
-    bags: ["Bags", "🎒", "#d8c3a5"],
-    kitchen: ["Kitchen", "🍳", "#e8b4a0"],
-    living: ["Living", "🪔", "#c9cfa8"],
-    outdoor: ["Outdoor", "⛺", "#a8cfc0"],
-    desk: ["Desk", "✒️", "#b3bfd9"],
+    bags: ["Bags", "M6 9h12l1 11H5zM9 9V7a3 3 0 0 1 6 0v2", "#d8c3a5"],
+    kitchen: ["Kitchen", "M5 8h11v7a4 4 0 0 1-4 4H9a4 4 0 0 1-4-4zM16 10h2a2 2 0 0 1 0 5h-2", "#e8b4a0"],
+    living: ["Living", "M9 4h6l3 8H6zM12 12v7M8 19h8", "#c9cfa8"],
+    outdoor: ["Outdoor", "M12 5 3 19h18zM12 11l-4 8M12 11l4 8", "#a8cfc0"],
+    desk: ["Desk", "M5 19l1-5L16 4l4 4L10 18zM14 6l4 4", "#b3bfd9"],
   };
   // Most popular first: [sku, name, price in cents, kind].
   const PRODUCTS = [
@@ -83,9 +84,15 @@
   };
 
   const paint = (element, { category }) => {
-    element.style.setProperty("--tint", KINDS[category][2]);
-    element.setAttribute("aria-hidden", "true");
-    element.textContent = KINDS[category][1];
+    const [, drawing, tint] = KINDS[category];
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    const path = document.createElementNS(svg.namespaceURI, "path");
+    svg.setAttribute("viewBox", "0 0 24 24");
+    svg.setAttribute("aria-hidden", "true");
+    path.setAttribute("d", drawing);
+    svg.append(path);
+    element.style.setProperty("--tint", tint);
+    element.replaceChildren(svg);
     return element;
   };
 
@@ -99,8 +106,8 @@
             "a",
             { href: productUrl(product), "data-sku": product.sku },
             paint(make("span", { class: "picture" }), product),
-            make("span", {}, product.name),
-            make("span", { class: "price" }, money(product.cents)),
+            make("span", { class: "text" }, product.name),
+            make("span", { class: "text price" }, money(product.cents)),
           ),
         ),
       ),

@@ -3,8 +3,9 @@
     properties --Struct--> valid: one shared Checked
                \\--rules--> every violation, with pointer and fix
 
-Measured here (benchmarks/validate.py): about 1 us for a valid event, less than decoding it untyped; some 10 us with
-violations. Nothing a sender can write makes `check` raise.
+Measured here (benchmarks/validate.py): a valid page view costs 0.8 us, as much as decoding it untyped; a purchase,
+whose value and currency are read out, 3 us; an event with violations 10 to 30 us. Nothing a sender writes makes `check`
+raise.
 """
 
 from __future__ import annotations

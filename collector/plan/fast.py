@@ -36,7 +36,8 @@ def plain_text(number: Any) -> str | None:
     """
     if type(number) is float and -_EXACT_BELOW < number < _EXACT_BELOW:
         text = repr(number) if number else "0.0"  # not -0.0
-        return text if text[-5:].find(".") >= 0 and "e" not in text else None
+        # At most 4 places; 1e-05 and 1.5e-07, the shortest with an exponent, are longer than that allows.
+        return text if len(text) - text.find(".") <= 5 else None
     if type(number) is int and -_WHOLE_BELOW < number < _WHOLE_BELOW:
         return str(number)
     return None

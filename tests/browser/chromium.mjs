@@ -10,6 +10,10 @@ import { delimiter, join } from "node:path";
 const { chromium } = createRequire(new URL("../../js_sdk/package.json", import.meta.url))("playwright-core");
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+// An ordinary desktop browser: the headless one names itself, and collectors flag it as a bot. A flag rather than the
+// driver's own override, which the last requests of a leaving page do not get.
+const USER_AGENT =
+  "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
 const FLAGS = [
   "--no-sandbox",
   "--disable-gpu",
@@ -18,11 +22,8 @@ const FLAGS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  `--user-agent=${USER_AGENT}`,
 ];
-
-/** The user agent of an ordinary desktop browser: the headless one names itself, and collectors flag it as a bot. */
-export const USER_AGENT =
-  "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
 
 /** @returns {string} FOOTFALL_TEST_CHROMIUM, else the first usual name on PATH */
 function find() {

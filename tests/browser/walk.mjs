@@ -6,7 +6,7 @@
  *
  * The last event is tracked and its tab closed in the same moment. Exits with 1 and a reason when the walk fails.
  */
-import { launch, USER_AGENT } from "./chromium.mjs";
+import { launch } from "./chromium.mjs";
 
 const shop = `${process.argv[2]?.replace(/\/$/, "")}/demo/`;
 const expected = [];
@@ -32,7 +32,7 @@ async function walk(page) {
   await page.waitForFunction(() => location.search === "?category=bags" && document.title.startsWith("Bags"));
   did("category.html", "click", "page_view");
   await page.fill("#q", "tote");
-  await click("[role=search] button");
+  await click("search button");
   await page.waitForFunction(() => location.search === "?q=tote");
   did("category.html", "click", "page_view", "search");
 
@@ -72,7 +72,7 @@ async function walk(page) {
 
 const browser = await launch();
 try {
-  const context = await browser.newContext({ userAgent: USER_AGENT, viewport: { width: 1280, height: 720 } });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 720 } });
   const known = await walk(await context.newPage());
   console.log(JSON.stringify({ ...known, expected }));
 } catch (error) {

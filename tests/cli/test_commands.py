@@ -88,7 +88,7 @@ def test_a_disabled_source_is_refused_while_serving(collector: Serving) -> None:
     assert collector.send(event, key=added["write_key"]).status == 200
     footfall("sources", "disable", "Old", "--data", collector.data_dir)
     # A worker looks at the file again at the latest 200 ms after it did so last.
-    statuses = []
+    statuses: list[int] = []
     while not statuses or (statuses[-1] == 200 and len(statuses) < 1_000):
         statuses.append(collector.send(event, key=added["write_key"]).status)
     assert statuses[-1] == 403
@@ -271,3 +271,16 @@ def test_a_broken_geo_file_is_a_warning_and_costs_no_event(tmp_path: Path) -> No
     with serving(tmp_path / "data", FOOTFALL_GEO=str(broken)) as running:
         assert running.send({"type": "track", "event": "x", "anonymousId": "a"}).json["accepted"] == 1
         assert str(broken) in running.log()
+
+
+def test_a_directory_is_not_loaded_into_another_database_by_mistake(tmp_path: Path, clickhouse_url: str) -> None:
+    dsn = f"{clickhouse_url}/cli_{tmp_path.parent.name.replace('-', '_')}"
+    with serving(tmp_path / "data", "--clickhouse", dsn) as running:
+        running.send({"type": "track", "event": "kept", "anonymousId": "a"})
+        running.kill()
+    forgot = footfall("sql", "SELECT count() FROM events", "--format", "CSV", "--data", tmp_path / "data")
+    assert forgot.returncode == 2
+    assert f"loads into {dsn}, the settings name embedded" in forgot.stderr
+    query = ("sql", "SELECT count() FROM events", "--format", "CSV", "--data", tmp_path / "data")
+    named = footfall(*query, FOOTFALL_CLICKHOUSE=dsn)
+    assert named.stdout == '"count()"\n1\n', named.stderr

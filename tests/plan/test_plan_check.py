@@ -33,7 +33,8 @@ def two_majors(write_plan: WriteFolder) -> CompiledPlan:
         load_plan(
             write_plan(
                 {
-                    "events/a/e.yaml": "event: e\nversion: 3.1.0\naccept: [{major: 2}]\nproperties: {new: {type: string}}\n",
+                    "events/a/e.yaml": "event: e\nversion: 3.1.0\naccept: [{major: 2}]\n"
+                    "properties: {new: {type: string}}\n",
                     "history/e@2.yaml": "event: e@2\nversion: 2.0.0\nproperties: {old: {type: string}}\n",
                     "history/e@1.yaml": "event: e@1\nversion: 1.0.0\n",
                 }

@@ -19,110 +19,203 @@ entities:
       extra: {type: object, properties: {deep: {type: integer}}}
 """
 
+WRONG = ["wrong_type:/properties/a"]
+BROKEN = ["constraint:/properties/a"]
+
 # name of the edge: type, documents that are valid for property `a`, {invalid document: violations}
 CASES: dict[str, tuple[str, list[str], dict[str, list[str]]]] = {
-    "string": ("{type: string}", ['"x"', '""'], {v: ["wrong_type:/properties/a"] for v in ("1", "null", "true", "[]", "{}")}),
-    "max_string": ("{type: string}", ['"' + "x" * 4096 + '"'], {'"' + "x" * 4097 + '"': ["constraint:/properties/a"]}),
+    "string": ("{type: string}", ['"x"', '""'], dict.fromkeys(("1", "null", "true", "[]", "{}"), WRONG)),
+    "max_string": ("{type: string}", ['"' + "x" * 4096 + '"'], {'"' + "x" * 4097 + '"': BROKEN}),
     "lengths count characters, not bytes": (
         "{type: string, minLength: 2, maxLength: 3}",
         ['"ab"', '"éèê"', '"😀😀😀"'],
-        {'"a"': ["constraint:/properties/a"], '"abcd"': ["constraint:/properties/a"], '"😀"': ["constraint:/properties/a"]},
+        {'"a"': BROKEN, '"abcd"': BROKEN, '"😀"': BROKEN},
     ),
     "pattern": (
         '{type: string, pattern: "^[A-Z]{3}$", maxLength: 9}',
         ['"EUR"'],
-        {v: ["constraint:/properties/a"] for v in ('"eur"', '"EUR\\n"', '"EURO"', '""')},
+        dict.fromkeys(('"eur"', '"EUR\\n"', '"EURO"', '""'), BROKEN),
     ),
     "pattern without anchors": (
         '{type: string, pattern: "b+|c", maxLength: 9}',
         ['"abba"', '"xcx"'],
-        {'"xyz"': ["constraint:/properties/a"]},
+        {'"xyz"': BROKEN},
     ),
     "digits are ASCII digits": (
         '{type: string, pattern: "^\\\\d[\\\\w-]$", maxLength: 9}',
         ['"1_"', '"1-"'],
-        {'"٣_"': ["constraint:/properties/a"], '"1é"': ["constraint:/properties/a"]},
+        {'"٣_"': BROKEN, '"1é"': BROKEN},
     ),
-    "dot stops at a line's end": ('{type: string, pattern: "^a.b$", maxLength: 9}', ['"a b"'], {
-        '"a\\nb"': ["constraint:/properties/a"], '"a\\rb"': ["constraint:/properties/a"]}),
-    "email": ("{type: string, format: email}", ['"a@b.example"'], {'"ab"': ["constraint:/properties/a"],
-        '"a@b@c"': ["constraint:/properties/a"], '"a @b"': ["constraint:/properties/a"]}),
-    "uri": ("{type: string, format: uri}", ['"https://a.example/"', '"mailto:a@b"'], {
-        '"/p"': ["constraint:/properties/a"], '"https://a b"': ["constraint:/properties/a"]}),
-    "uuid": ("{type: string, format: uuid}", ['"00000000-0000-4000-8000-00000000000A"'], {
-        '"00000000000040008000000000000000"': ["constraint:/properties/a"]}),
-    "date": ("{type: date}", ['"2024-02-29"'], {
-        '"2023-02-29"': ["wrong_type:/properties/a"], '"2024-2-9"': ["wrong_type:/properties/a"],
-        "20240229": ["wrong_type:/properties/a"]}),
-    "format date is a date": ("{type: string, format: date}", ['"2024-02-29"'], {'"x"': ["wrong_type:/properties/a"]}),
-    "datetime needs its offset": ("{type: datetime}", ['"2026-09-01T10:00:00Z"', '"2026-09-01T10:00:00.5+02:00"'], {
-        '"2026-09-01T10:00:00"': ["wrong_type:/properties/a"], '"2026-09-01"': ["wrong_type:/properties/a"],
-        "1790000000": ["wrong_type:/properties/a"]}),
-    "format date-time is a datetime": ("{type: string, format: date-time}", ['"2026-09-01T10:00:00Z"'], {
-        '"x"': ["wrong_type:/properties/a"]}),
-    "integer": ("{type: integer}", ["5", "-5", "5.0", "1e2", "-0.0", "0e99999999", "9223372036854775807",
-                                    "-9223372036854775808", "9223372036854775807.0"], {
-        "5.5": ["wrong_type:/properties/a"], '"5"': ["wrong_type:/properties/a"], "true": ["wrong_type:/properties/a"],
-        "9223372036854775808": ["constraint:/properties/a"], "-9223372036854775809": ["constraint:/properties/a"],
-        "1e19": ["constraint:/properties/a"], "1e999999999": ["constraint:/properties/a"],
-        "1e-999999999": ["wrong_type:/properties/a"]}),
-    "integer bounds": ("{type: integer, minimum: -1, exclusiveMaximum: 3}", ["-1", "2", "2.0"], {
-        "-2": ["constraint:/properties/a"], "3": ["constraint:/properties/a"], "3.0": ["constraint:/properties/a"]}),
-    "integer exclusive": ("{type: integer, exclusiveMinimum: 0, maximum: 2}", ["1", "2"], {
-        "0": ["constraint:/properties/a"], "3": ["constraint:/properties/a"]}),
-    "multipleOf": ("{type: integer, multipleOf: 5}", ["-10", "0", "5.0"], {"7": ["constraint:/properties/a"]}),
-    "number": ("{type: number}", ["1", "1.5", "-1e300", "9007199254740993", "1e-999"], {
-        "1e400": ["constraint:/properties/a"], "-1e99999999999999999999": ["constraint:/properties/a"],
-        '"1"': ["wrong_type:/properties/a"], "false": ["wrong_type:/properties/a"]}),
-    "number bounds": ("{type: number, exclusiveMinimum: 0, maximum: 1.5}", ["0.1", "1.5", "1"], {
-        "0": ["constraint:/properties/a"], "0.0": ["constraint:/properties/a"], "1.6": ["constraint:/properties/a"]}),
-    "multipleOf of a fraction is exact": ("{type: number, multipleOf: 0.1}", ["0.3", "0.7", "1", "1e30", "-1e300"], {
-        "0.35": ["constraint:/properties/a"]}),
-    "boolean": ("{type: boolean}", ["true", "false"], {"1": ["wrong_type:/properties/a"], '"true"': ["wrong_type:/properties/a"]}),
-    "decimal": ("{type: decimal}", ["1", "1.5", '"1.50"', '"-1"', "-0.00001", "99999999999999", "1e13", '"1e2"'], {
-        '"abc"': ["wrong_type:/properties/a"], '"NaN"': ["wrong_type:/properties/a"], '"1_0"': ["wrong_type:/properties/a"],
-        '" 1"': ["wrong_type:/properties/a"], '"Infinity"': ["wrong_type:/properties/a"], '"１"': ["wrong_type:/properties/a"],
-        "true": ["wrong_type:/properties/a"], "100000000000000": ["constraint:/properties/a"],
-        '"100000000000000"': ["constraint:/properties/a"], "-1e14": ["constraint:/properties/a"],
-        "1e999999999": ["constraint:/properties/a"]}),
-    "decimal precision": ("{type: decimal, precision: 4, scale: 2, minimum: 0}", ["99.99", "99.999", '"0.5"'], {
-        "100": ["constraint:/properties/a"], "-1": ["constraint:/properties/a"], '"-1"': ["constraint:/properties/a"]}),
-    "decimal maximum": ("{type: decimal, minimum: 1, maximum: 10, multipleOf: 0.05}", ["1.05", '"10"'], {
-        "0.95": ["constraint:/properties/a"], "10.05": ["constraint:/properties/a"], "1.01": ["constraint:/properties/a"]}),
-    "enum": ('{type: string, enum: [no, "1"]}', ['"no"', '"1"'], {
-        '"yes"': ["constraint:/properties/a"], "1": ["wrong_type:/properties/a"], "false": ["wrong_type:/properties/a"]}),
-    "enum of integers": ("{type: integer, enum: [1, 2]}", ["1", "2.0"], {
-        "3": ["constraint:/properties/a"], "true": ["wrong_type:/properties/a"]}),
-    "const": ("{type: string, const: x}", ['"x"'], {'"y"': ["constraint:/properties/a"]}),
-    "nullable": ("{type: integer, minimum: 1, nullable: true}", ["null", "1"], {"0": ["constraint:/properties/a"]}),
-    "nullable object": ("{type: line, nullable: true}", ["null", '{"sku":"ab"}'], {"[]": ["wrong_type:/properties/a"]}),
-    "union": ("{type: [string, number, boolean], maxLength: 2, maximum: 5}", ['"ab"', "5", "true"], {
-        '"abc"': ["constraint:/properties/a"], "6": ["constraint:/properties/a"], "null": ["wrong_type:/properties/a"],
-        "[]": ["wrong_type:/properties/a"]}),
-    "union with integer": ("{type: [integer, string], nullable: true}", ["5.0", "null", '"x"'], {
-        "5.5": ["wrong_type:/properties/a"]}),
-    "array": ("{type: array, items: {type: integer}, minItems: 1, maxItems: 2}", ["[1]", "[1,2.0]"], {
-        "[]": ["constraint:/properties/a"], "[1,2,3]": ["constraint:/properties/a"], '["x",1.5]': [
-            "wrong_type:/properties/a/0", "wrong_type:/properties/a/1"], "{}": ["wrong_type:/properties/a"]}),
-    "array of anything": ("{type: array}", ['[1,"x",null,[[]],{"a":1e400}]'], {'"x"': ["wrong_type:/properties/a"]}),
-    "array of a union": ("{type: array, items: [string, integer]}", ['["x",1]'], {"[null]": ["wrong_type:/properties/a/0"]}),
-    "array of entities": ("{type: array, items: line}", ["[]", '[{"sku":"ab","note":null}]'], {
-        '[{"sku":"ab"},{"sku":"a","note":1,"more":2,"extra":{"deep":"x"}},{}]': [
-            "constraint:/properties/a/1/sku", "wrong_type:/properties/a/1/note", "unknown_property:/properties/a/1/more",
-            "wrong_type:/properties/a/1/extra/deep", "missing_required:/properties/a/2/sku"]}),
-    "object": ("{type: object, properties: {b: {type: integer, required: true}}}", ['{"b":1}'], {
-        "{}": ["missing_required:/properties/a/b"], '{"b":1,"c":2}': ["unknown_property:/properties/a/c"],
-        "[]": ["wrong_type:/properties/a"]}),
-    "properties imply an object": ("{properties: {b: {type: integer}}}", ["{}"], {"1": ["wrong_type:/properties/a"]}),
-    "any object": ("{type: object, maxProperties: 2}", ['{"x":[1],"y":null}'], {
-        '{"x":1,"y":2,"z":3}': ["constraint:/properties/a"], "[]": ["wrong_type:/properties/a"]}),
-    "map": ("{type: map, values: {type: integer}, maxProperties: 2}", ['{"x":1,"a/b":2}'], {
-        '{"a/b":"x","c~d":null}': ["wrong_type:/properties/a/a~1b", "wrong_type:/properties/a/c~0d"],
-        '{"x":1,"y":2,"z":3}': ["constraint:/properties/a"], "[]": ["wrong_type:/properties/a"]}),
-    "named type": ("{type: code}", ['"ab"', '"abc"'], {'"abcd"': ["constraint:/properties/a"]}),
-    "named type, narrowed twice": ("{type: short_code, minLength: 1}", ['"a"', '"ab"'], {'"abc"': ["constraint:/properties/a"]}),
-    "name alone": ("code", ['"ab"'], {"1": ["wrong_type:/properties/a"]}),
-}  # fmt: skip
+    "dot stops at a line's end": (
+        '{type: string, pattern: "^a.b$", maxLength: 9}',
+        ['"a b"'],
+        {'"a\\nb"': BROKEN, '"a\\rb"': BROKEN},
+    ),
+    "email": (
+        "{type: string, format: email}",
+        ['"a@b.example"'],
+        {'"ab"': BROKEN, '"a@b@c"': BROKEN, '"a @b"': BROKEN},
+    ),
+    "uri": (
+        "{type: string, format: uri}",
+        ['"https://a.example/"', '"mailto:a@b"'],
+        {'"/p"': BROKEN, '"https://a b"': BROKEN},
+    ),
+    "uuid": (
+        "{type: string, format: uuid}",
+        ['"00000000-0000-4000-8000-00000000000A"'],
+        {'"00000000000040008000000000000000"': BROKEN},
+    ),
+    "date": ("{type: date}", ['"2024-02-29"'], {'"2023-02-29"': WRONG, '"2024-2-9"': WRONG, "20240229": WRONG}),
+    "format date is a date": ("{type: string, format: date}", ['"2024-02-29"'], {'"x"': WRONG}),
+    "datetime needs its offset": (
+        "{type: datetime}",
+        ['"2026-09-01T10:00:00Z"', '"2026-09-01T10:00:00.5+02:00"'],
+        {'"2026-09-01T10:00:00"': WRONG, '"2026-09-01"': WRONG, "1790000000": WRONG},
+    ),
+    "format date-time is a datetime": ("{type: string, format: date-time}", ['"2026-09-01T10:00:00Z"'], {'"x"': WRONG}),
+    "integer": (
+        "{type: integer}",
+        [
+            "5",
+            "-5",
+            "5.0",
+            "1e2",
+            "-0.0",
+            "0e99999999",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "9223372036854775807.0",
+        ],
+        {
+            "5.5": WRONG,
+            '"5"': WRONG,
+            "true": WRONG,
+            "9223372036854775808": BROKEN,
+            "-9223372036854775809": BROKEN,
+            "1e19": BROKEN,
+            "1e999999999": BROKEN,
+            "1e-999999999": WRONG,
+        },
+    ),
+    "integer bounds": (
+        "{type: integer, minimum: -1, exclusiveMaximum: 3}",
+        ["-1", "2", "2.0"],
+        {"-2": BROKEN, "3": BROKEN, "3.0": BROKEN},
+    ),
+    "integer exclusive": ("{type: integer, exclusiveMinimum: 0, maximum: 2}", ["1", "2"], {"0": BROKEN, "3": BROKEN}),
+    "multipleOf": ("{type: integer, multipleOf: 5}", ["-10", "0", "5.0"], {"7": BROKEN}),
+    "number": (
+        "{type: number}",
+        ["1", "1.5", "-1e300", "9007199254740993", "1e-999"],
+        {"1e400": BROKEN, "-1e99999999999999999999": BROKEN, '"1"': WRONG, "false": WRONG},
+    ),
+    "number bounds": (
+        "{type: number, exclusiveMinimum: 0, maximum: 1.5}",
+        ["0.1", "1.5", "1"],
+        {"0": BROKEN, "0.0": BROKEN, "1.6": BROKEN},
+    ),
+    "multipleOf of a fraction is exact": (
+        "{type: number, multipleOf: 0.1}",
+        ["0.3", "0.7", "1", "1e30", "-1e300"],
+        {"0.35": BROKEN},
+    ),
+    "boolean": ("{type: boolean}", ["true", "false"], {"1": WRONG, '"true"': WRONG}),
+    "decimal": (
+        "{type: decimal}",
+        ["1", "1.5", '"1.50"', '"-1"', "-0.00001", "99999999999999", "1e13", '"1e2"'],
+        {
+            '"abc"': WRONG,
+            '"NaN"': WRONG,
+            '"1_0"': WRONG,
+            '" 1"': WRONG,
+            '"Infinity"': WRONG,
+            '"１"': WRONG,
+            "true": WRONG,
+            "100000000000000": BROKEN,
+            '"100000000000000"': BROKEN,
+            "-1e14": BROKEN,
+            "1e999999999": BROKEN,
+        },
+    ),
+    "decimal precision": (
+        "{type: decimal, precision: 4, scale: 2, minimum: 0}",
+        ["99.99", "99.999", '"0.5"'],
+        {"100": BROKEN, "-1": BROKEN, '"-1"': BROKEN},
+    ),
+    "decimal maximum": (
+        "{type: decimal, minimum: 1, maximum: 10, multipleOf: 0.05}",
+        ["1.05", '"10"'],
+        {"0.95": BROKEN, "10.05": BROKEN, "1.01": BROKEN},
+    ),
+    "enum": ('{type: string, enum: [no, "1"]}', ['"no"', '"1"'], {'"yes"': BROKEN, "1": WRONG, "false": WRONG}),
+    "enum of integers": ("{type: integer, enum: [1, 2]}", ["1", "2.0"], {"3": BROKEN, "true": WRONG}),
+    "const": ("{type: string, const: x}", ['"x"'], {'"y"': BROKEN}),
+    "nullable": ("{type: integer, minimum: 1, nullable: true}", ["null", "1"], {"0": BROKEN}),
+    "nullable object": ("{type: line, nullable: true}", ["null", '{"sku":"ab"}'], {"[]": WRONG}),
+    "union": (
+        "{type: [string, number, boolean], maxLength: 2, maximum: 5}",
+        ['"ab"', "5", "true"],
+        {'"abc"': BROKEN, "6": BROKEN, "null": WRONG, "[]": WRONG},
+    ),
+    "union with integer": ("{type: [integer, string], nullable: true}", ["5.0", "null", '"x"'], {"5.5": WRONG}),
+    "array": (
+        "{type: array, items: {type: integer}, minItems: 1, maxItems: 2}",
+        ["[1]", "[1,2.0]"],
+        {
+            "[]": BROKEN,
+            "[1,2,3]": BROKEN,
+            '["x",1.5]': ["wrong_type:/properties/a/0", "wrong_type:/properties/a/1"],
+            "{}": WRONG,
+        },
+    ),
+    "array of anything": ("{type: array}", ['[1,"x",null,[[]],{"a":1e400}]'], {'"x"': WRONG}),
+    "array of a union": (
+        "{type: array, items: [string, integer]}",
+        ['["x",1]'],
+        {"[null]": ["wrong_type:/properties/a/0"]},
+    ),
+    "array of entities": (
+        "{type: array, items: line}",
+        ["[]", '[{"sku":"ab","note":null}]'],
+        {
+            '[{"sku":"ab"},{"sku":"a","note":1,"more":2,"extra":{"deep":"x"}},{}]': [
+                "constraint:/properties/a/1/sku",
+                "wrong_type:/properties/a/1/note",
+                "unknown_property:/properties/a/1/more",
+                "wrong_type:/properties/a/1/extra/deep",
+                "missing_required:/properties/a/2/sku",
+            ]
+        },
+    ),
+    "object": (
+        "{type: object, properties: {b: {type: integer, required: true}}}",
+        ['{"b":1}'],
+        {
+            "{}": ["missing_required:/properties/a/b"],
+            '{"b":1,"c":2}': ["unknown_property:/properties/a/c"],
+            "[]": WRONG,
+        },
+    ),
+    "properties imply an object": ("{properties: {b: {type: integer}}}", ["{}"], {"1": WRONG}),
+    "any object": (
+        "{type: object, maxProperties: 2}",
+        ['{"x":[1],"y":null}'],
+        {'{"x":1,"y":2,"z":3}': BROKEN, "[]": WRONG},
+    ),
+    "map": (
+        "{type: map, values: {type: integer}, maxProperties: 2}",
+        ['{"x":1,"a/b":2}'],
+        {
+            '{"a/b":"x","c~d":null}': ["wrong_type:/properties/a/a~1b", "wrong_type:/properties/a/c~0d"],
+            '{"x":1,"y":2,"z":3}': BROKEN,
+            "[]": WRONG,
+        },
+    ),
+    "named type": ("{type: code}", ['"ab"', '"abc"'], {'"abcd"': BROKEN}),
+    "named type, narrowed twice": ("{type: short_code, minLength: 1}", ['"a"', '"ab"'], {'"abc"': BROKEN}),
+    "name alone": ("code", ['"ab"'], {"1": WRONG}),
+}
 
 
 @pytest.mark.parametrize(("written", "valid", "invalid"), CASES.values(), ids=CASES.keys())
@@ -173,4 +266,4 @@ def test_an_event_may_have_no_properties(compile_event: CompileEvent) -> None:
 def test_max_string_is_the_length_of_strings_that_state_none(compile_event: CompileEvent) -> None:
     plan = compile_event("a: {type: string}\nb: {type: string, maxLength: 9}", head="limits: {max_string: 3}")
     words = [violation.word() for violation in plan.check("e", None, b'{"a":"four","b":"four"}').violations]
-    assert words == ["constraint:/properties/a"]
+    assert words == BROKEN

@@ -279,7 +279,8 @@ def test_a_mistake_is_named_with_its_place(
 def test_all_mistakes_are_listed_at_once_in_the_order_of_files_and_lines(write_plan: WriteFolder) -> None:
     folder = write_plan(
         {
-            "events/a/one.yaml": "event: one\nversion: 1\nproperties:\n  a: {type: strin}\n  b: {type: string, max: 1}\n",
+            "events/a/one.yaml": "event: one\nversion: 1\n"
+            "properties:\n  a: {type: strin}\n  b: {type: string, max: 1}\n",
             "events/a/two.yaml": "event: two\nversion: 1.0.0\nuse: [nothing]\n",
             "types.yaml": "types:\n  t: {type: integer, minLength: 1}\n",
         }
