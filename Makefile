@@ -69,7 +69,7 @@ $(VENV)/.test: requirements-test.lock $(VENV)/.run
 	@touch "$@"
 
 %/node_modules/.done: %/package-lock.json
-	cd "$*" && npm ci --no-fund --no-audit --loglevel=error
+	cd "$*" && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error
 	@touch "$@"
 
 .PHONY: chromium

@@ -83,7 +83,7 @@ def answer(store: Store, sql: str, fmt: str) -> bytes:
     if fmt not in FORMATS:
         raise StoreError(f"format {fmt!r} is not known; choose one of {', '.join(FORMATS)}", transient=False)
     sql = sql.strip().rstrip(";").strip()
-    words = _LITERAL.sub(" '' ", sql)
+    words = _LITERAL.sub(lambda found: " " if found[0].startswith(("--", "/*")) else "''", sql)
     if not words.strip():
         raise StoreError("there is no query; give one SELECT", transient=False)
     # The embedded engine writes files even in a read-only session.

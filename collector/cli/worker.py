@@ -17,6 +17,7 @@ from collector.app.protocol import Protocol
 from collector.app.receive import COUNTER_NAMES, Collector
 from collector.app.site import site, snippet
 from collector.cli.child import Orders, Server, log_to_stderr, now_ms, orders
+from collector.device import prepare
 from collector.geo import GeoError, open_geo
 from collector.identity import Salts
 from collector.load import read_positions
@@ -54,7 +55,9 @@ async def _serve(told: Orders) -> None:
         log.warning("%s; countries come from the registry table until then", error)
         geo = open_geo("registry")
     plan_dir = Path(settings.plan) if settings.plan else DEFAULT_PLAN_DIR
-    tools = Tools(plan=compile_plan(load_plan(plan_dir)), geo=geo, salts=Salts(data_dir / "salts.json"))
+    salts = Salts(data_dir / "salts.json")
+    tools = Tools(plan=compile_plan(load_plan(plan_dir)), geo=geo, salts=salts)
+    prepare()  # loads the user agent patterns now, not under the first visitor
 
     def demo_snippet(base_url: str) -> str:
         sources = read_sources(data_dir)
@@ -107,8 +110,20 @@ async def _serve(told: Orders) -> None:
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
     )
+    expiring = asyncio.create_task(_expire_hourly(salts))
     await server.run_until_stopped([socket.socket(fileno=told.listener)])
+    expiring.cancel()
     await asyncio.get_running_loop().run_in_executor(None, spool.close)
+
+
+async def _expire_hourly(salts: Salts) -> None:
+    """Destroy old salts also where no event comes: a quiet site must keep none longer than a busy one."""
+    while True:
+        await asyncio.sleep(3_600)
+        try:
+            salts.expire(now_ms())
+        except OSError as error:
+            log.warning("old salts cannot be destroyed now, trying again in an hour: %s", error)
 
 
 def _count_commits(counters: Counters) -> Callable[[int, int], None]:

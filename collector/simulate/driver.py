@@ -81,7 +81,7 @@ class Batch(NamedTuple):
     sessions: int
 
 
-def drive(  # noqa: PLR0917 - where to, with which key, the three arguments of visitors(), and a listener
+def drive(
     base_url: str,
     server_key: str,
     count: int,

@@ -16,7 +16,7 @@ async function listen(handler) {
   return { server, origin: `http://127.0.0.1:${server.address().port}` };
 }
 
-/** Records POSTs to /v1/b. `answer` may be replaced: (request number, from 1) => {status, headers} or "cut". */
+/** Records POSTs to /v1/b. `answer` may be replaced: (number, from 1, record) => {status, headers} or "cut", or a promise of it. */
 export class Collector extends EventEmitter {
   requests = [];
   answer = () => ({ status: 200 });
@@ -40,9 +40,9 @@ export class Collector extends EventEmitter {
     }
     const body = Buffer.concat(chunks).toString();
     const record = { method: request.method, url: request.url, headers: request.headers, body, at: Date.now() };
-    const answer = this.answer(this.requests.length + 1, record);
-    record.status = answer === "cut" ? 0 : answer.status;
     this.requests.push(record);
+    const answer = await this.answer(this.requests.length, record);
+    record.status = answer === "cut" ? 0 : answer.status;
     if (answer === "cut") {
       request.socket.destroy();
     } else {

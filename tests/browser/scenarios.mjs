@@ -478,6 +478,7 @@ export const scenarios = {
     const session = await context.newCDPSession(page);
     session.send("Page.crash").catch(() => {}); // nobody is left to answer
     await crashed;
+    await page.close();
     collector.answer = () => ({ status: 200 });
     // A minute later, when the lease of the page that is gone has ended.
     await context.addInitScript(() => {
@@ -495,6 +496,26 @@ export const scenarios = {
       await page.close();
     }
     await collector.until(has(collector, ...numbered("closing", 6)), "the events");
+  },
+
+  "a request goes on when its page is gone: it follows a redirect that comes later": async ({ collector, open }) => {
+    const page = await open();
+    await collector.until(() => collector.views.length, "the page view");
+    let redirect;
+    const asked = new Promise((resolve) => {
+      collector.answer = (_, { url }) => {
+        if (url !== "/v1/b") return { status: 200 };
+        resolve();
+        return new Promise((answer) => {
+          redirect = () => answer({ status: 307, headers: { Location: "/elsewhere" } });
+        });
+      };
+    });
+    await track(page, "closing");
+    await asked;
+    await page.close();
+    redirect();
+    await collector.until(has(collector, "closing"), "the event");
   },
 
   "an event tracked right before leaving for another site arrives (33)": async ({ collector, open }) => {

@@ -206,6 +206,7 @@ def test_settings_come_from_file_then_environment_then_flags(tmp_path: Path) -> 
         ("port = 'x'", {}, "setting 'port'"),
         ("", {"FOOTFALL_PORT": "x"}, "FOOTFALL_PORT is 'x'; it must be a whole number"),
         ("port = ", {}, "is not TOML"),
+        ("trusted_proxies = ['ten']", {}, "trusted_proxies has 'ten'"),
     ],
 )
 def test_an_unusable_setting_is_named(tmp_path: Path, content: str, environment: dict[str, str], says: str) -> None:

@@ -1,0 +1,202 @@
+"""Whatever the bytes: a body is refused with a Refused, or each of its events ends as one row or one failed row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from collector.decode import (
+    Batch,
+    decode_batch,
+    decode_pixel,
+    decode_single,
+    gunzip,
+    parse_time,
+    raw_events,
+    snake_case,
+)
+from collector.enrich import Request, read_context, without_secrets
+from collector.geo import open_geo
+from collector.identity import Salts
+from collector.paths import DEFAULT_PLAN_DIR
+from collector.pipeline import Tools, process
+from collector.plan import compile_plan, load_plan
+from collector.reason import Refused
+from collector.record import EVENT_COLUMNS, FAILED_COLUMNS, decode_rows, encode_rows
+
+BOUNDED = settings(
+    max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+RECEIVED_MS = 1_790_000_000_000
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
+    salts = Salts(tmp_path_factory.mktemp("salts") / "salts.json")
+    yield Tools(plan=compile_plan(load_plan(Path(DEFAULT_PLAN_DIR))), geo=open_geo("registry"), salts=salts)
+
+
+TEXTS = st.one_of(
+    st.text(max_size=30),
+    st.sampled_from(
+        ["", "track", "page", "identify", "purchase", "purchase@1", "search@9", "Order Completed", "\0", "@"]
+    ),
+    st.sampled_from(
+        ["2024-02-30", "2024-01-01T00:00:00Z", "9999-12-31", "17000000000", "https://a.b/?utm_source=x", "::1"]
+    ),
+)
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-(10**30), 10**30), st.floats(allow_nan=False), TEXTS)
+FIELDS = st.sampled_from(
+    "type event name category messageId anonymousId userId groupId previousId timestamp originalTimestamp sentAt sequence "
+    "writeKey properties traits context page url referrer title screen width library campaign locale ip value currency "
+    "items order_id query results batch".split()
+)
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(FIELDS | TEXTS, inner, max_size=6),
+    max_leaves=25,
+)
+EVENTS = (
+    st.dictionaries(FIELDS, VALUES, max_size=8).map(lambda event: {"type": "track", "event": "e", **event}) | VALUES
+)
+BODIES = st.fixed_dictionaries(
+    {"batch": st.lists(EVENTS, max_size=4)},
+    optional={"context": VALUES, "sentAt": VALUES, "writeKey": VALUES, "x": VALUES},
+).map(lambda body: json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+ESCAPED = BODIES.map(lambda body: json.dumps(json.loads(body.decode("utf-8", "surrogatepass"))).encode())
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """JSON with some bytes cut, replaced or repeated."""
+    body = bytearray(draw(BODIES | ESCAPED))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(body)))
+        kind = draw(st.sampled_from(["cut", "replace", "insert", "repeat"]))
+        some = draw(
+            st.binary(max_size=4)
+            | st.sampled_from([b"\\", b'"', b"\\ud83d", b"{", b"]", b",", b"1e999", b"\xef\xbb\xbf"])
+        )
+        width = draw(st.integers(0, 8))
+        if kind == "cut":
+            del body[at : at + width]
+        elif kind == "replace":
+            body[at : at + width] = some
+        elif kind == "insert":
+            body[at:at] = some
+        else:
+            body[at:at] = body[at : at + width] * draw(st.integers(1, 50))
+    return bytes(body)
+
+
+def judge(batch: Batch, body: bytes, tools: Tools, *, is_server: bool) -> None:
+    """Take a batch all the way into the spool's format, and check that nothing of it got lost."""
+    request = Request(RECEIVED_MS, "s", is_server, "8.8.8.8", "agent \xff")
+    try:
+        outcome = process(batch, request, tools, lambda: list(batch.raws or raw_events(body)))
+    except Refused:
+        return
+    rows = decode_rows(encode_rows(outcome.rows))
+    assert len(rows.events) + len(rows.failed) == len(batch.events)
+    assert [verdict.index for verdict in outcome.rejected] == sorted({verdict.index for verdict in outcome.rejected})
+    assert len(outcome.rejected) == len(rows.failed)
+    msgspec.json.encode(outcome.rejected)
+    for event in rows.events:
+        row = dict(zip(EVENT_COLUMNS, event, strict=True))
+        assert row["message_id"]
+        assert row["visitor_id"]
+        assert row["event"]
+        assert 0 <= int(str(row["event_time"])) <= RECEIVED_MS
+        assert 0 <= int(str(row["sequence"])) < 2**32
+        for column in ("properties", "traits", "context"):
+            json.loads(str(row[column]))
+    for failed in rows.failed:
+        row = dict(zip(FAILED_COLUMNS, failed, strict=True))
+        assert row["message_id"]
+        assert row["reason"]
+        json.loads(str(row["raw"]))
+
+
+@BOUNDED
+@given(
+    body=BODIES | ESCAPED | damaged() | st.binary(max_size=200), kind=st.sampled_from(["batch", "track", "page", ""])
+)
+def test_no_bytes_raise_anything_but_a_refusal(tools: Tools, body: bytes, kind: str) -> None:
+    for is_server in (False, True):
+        try:
+            batch = decode_batch(body) if kind == "batch" else decode_single(body, kind)
+        except Refused:
+            continue
+        judge(batch, body, tools, is_server=is_server)
+
+
+@BOUNDED
+@given(bodies=BODIES | ESCAPED)
+def test_a_readable_batch_is_never_refused_for_its_events(tools: Tools, bodies: bytes) -> None:
+    try:
+        bodies.decode()
+    except UnicodeDecodeError:
+        return
+    assert isinstance(decode_batch(bodies), Batch)
+
+
+PARAMETERS = st.lists(st.tuples(FIELDS | st.just("data") | TEXTS, TEXTS | st.text(max_size=60)), max_size=6)
+
+
+@BOUNDED
+@given(query=st.text(max_size=200) | PARAMETERS.map(lambda pairs: "&".join(f"{name}={value}" for name, value in pairs)))
+def test_no_query_raises_anything_but_a_refusal(tools: Tools, query: str) -> None:
+    query = query.encode("utf-8", "replace").decode("latin-1")
+    try:
+        batch = decode_pixel(query)
+    except Refused:
+        return
+    judge(batch, b"", tools, is_server=False)
+
+
+@BOUNDED
+@given(data=st.binary(max_size=100))
+def test_no_bytes_are_gzip_by_accident(data: bytes) -> None:
+    with pytest.raises(Refused):
+        gunzip(data)
+
+
+@BOUNDED
+@given(value=st.one_of(st.none(), st.text(max_size=50), st.integers(), st.floats(), st.datetimes().map(str)))
+def test_a_time_is_none_or_in_this_age(value: str | int | float | None) -> None:
+    found = parse_time(value)
+    assert found is None or 0 <= found <= 4_102_444_800_000
+
+
+@BOUNDED
+@given(name=st.text(max_size=60))
+def test_a_name_in_snake_case_stays_as_it_is(name: str) -> None:
+    once = snake_case(name)
+    assert snake_case(once) == once
+    assert not once.startswith("_")
+    assert "__" not in once
+
+
+@BOUNDED
+@given(outer=VALUES, inner=VALUES)
+def test_any_context_is_read_and_loses_its_address(outer: Any, inner: Any) -> None:
+    raws = [msgspec.Raw(json.dumps(value).replace("\\ud", "\\ue").encode()) for value in (outer, inner)]
+    facts = read_context(*raws)
+    assert "ip" not in json.loads(facts.text)
+
+
+@BOUNDED
+@given(event=VALUES)
+def test_an_event_without_its_secrets_is_still_json(event: Any) -> None:
+    kept = json.loads(without_secrets(json.dumps(event).encode()))
+    if isinstance(event, dict):
+        assert "ip" not in kept
+        assert "writeKey" not in kept
+        assert not (isinstance(kept.get("context"), dict) and "ip" in kept["context"])

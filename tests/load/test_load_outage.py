@@ -1,0 +1,183 @@
+"""The database fails, goes away, or answers into a cut connection: loading goes on by itself, and nothing is double."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from load.spooled import Data, assert_exactly_once, event, failed, never_merge, record
+
+from collector.load import Loader
+from collector.migrate import migrate
+from collector.store import Store, StoreError
+
+DEADLINE_SECONDS = 30.0
+
+
+@pytest.fixture
+def data(tmp_path: Path, store: Store) -> Data:
+    never_merge(store)
+    return Data(tmp_path)
+
+
+@contextmanager
+def running(loader: Loader) -> Iterator[None]:
+    """The loader in a thread, as the store process runs it."""
+    stop = threading.Event()
+    thread = threading.Thread(target=loader.run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(DEADLINE_SECONDS)
+        assert not thread.is_alive()
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {DEADLINE_SECONDS} s"
+        time.sleep(0.005)
+
+
+class SickStore(Store):
+    """Every insert fails with `error` until it is `well`."""
+
+    well = threading.Event()
+    error: Exception
+    refused = 0
+
+    def insert(self, table: str, names: Sequence[str], columns: Sequence[Sequence[Any]], token: str) -> None:
+        if not self.well.is_set():
+            self.refused += 1
+            raise self.error
+        super().insert(table, names, columns, token)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StoreError("Connection refused", transient=True),
+        StoreError("Too many parts", transient=False),
+        OSError(28, "No space left on device"),
+        ValueError("something of the driver's own"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_an_insert_fails_with_it_is_told_and_tried_again_until_it_works(
+    dsn: str, store: Store, data: Data, error: Exception
+) -> None:
+    data.segment(record([event("a")], [failed("b")]))
+    with closing(SickStore(dsn)) as sick:
+        sick.well, sick.error = threading.Event(), error
+        loader = data.loader(sick)
+        with running(loader):
+            until(lambda: sick.refused >= 3, "the insert is tried again")
+            assert loader.failure is not None
+            assert str(error) in loader.failure
+            sick.well.set()
+            until(lambda: loader.failure is None and loader.positions.ledger.stored == 1, "loading goes on")
+            data.segment(record([event("c")]))
+            until(lambda: loader.positions.ledger.stored == 2, "what comes later is loaded")
+    assert_exactly_once(store, data, "ac", "b")
+
+
+def test_a_stop_loads_what_is_left(store: Store, data: Data) -> None:
+    loader = data.loader(store, rows_max=5)
+    ids = [f"{n}" for n in range(100)]
+    with running(loader):
+        data.segment(*(record([event(each)]) for each in ids))
+    assert loader.positions.ledger.stored == 100
+    data.load(store)  # tidies what the last step left
+    assert_exactly_once(store, data, ids)
+
+
+class CuttingProxy:
+    """TCP in front of the server. Where a request holds `word`, the server's answer is awaited and thrown away."""
+
+    def __init__(self, upstream: str, word: bytes, times: int) -> None:
+        parts = urlsplit(upstream)
+        self._upstream = (parts.hostname or "", parts.port or 80)
+        self._word = word
+        self._times = times
+        self.cut = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._carry, args=(client,), daemon=True).start()
+
+    def _carry(self, client: socket.socket) -> None:
+        """Requests and answers in turn, as HTTP without pipelining has them."""
+        with client, closing(socket.create_connection(self._upstream)) as server:
+            asked = threading.Event()
+            threading.Thread(target=self._upward, args=(client, server, asked), daemon=True).start()
+            while answer := server.recv(65_536):
+                if asked.is_set() and self.cut < self._times:
+                    self.cut += 1  # the server has answered, so it has committed
+                    break
+                asked.clear()
+                client.sendall(answer)
+            for end in (client, server):
+                with contextlib.suppress(OSError):  # it may be gone already
+                    end.shutdown(socket.SHUT_RDWR)
+
+    def _upward(self, client: socket.socket, server: socket.socket, asked: threading.Event) -> None:
+        tail = b""
+        try:
+            while chunk := client.recv(65_536):
+                if self._word in tail + chunk:
+                    asked.set()
+                tail = (tail + chunk)[-len(self._word) :]
+                server.sendall(chunk)
+        except OSError:
+            return
+
+
+@pytest.mark.parametrize("cuts", [1, 4])
+def test_an_insert_whose_answer_is_cut_off_is_stored_once(
+    clickhouse_url: str, tmp_path: Path, cuts: int, request: pytest.FixtureRequest
+) -> None:
+    """The driver sends such an insert again by itself, and so does the loader: the token makes both harmless."""
+    name = f"test_cut_{tmp_path.parent.name}_{tmp_path.name}".replace("-", "_")[-60:]
+    data = Data(tmp_path)
+    ids = [f"{n}" for n in range(2_000)]
+    with closing(Store(f"{clickhouse_url}/{name}")) as direct:
+        request.addfinalizer(lambda: _drop(clickhouse_url, name))
+        migrate(direct)
+        never_merge(direct)
+        # The insert's settings are in its URL; INSERT stands at the beginning of its body.
+        with closing(CuttingProxy(clickhouse_url, b"insert_deduplication_token", cuts)) as proxy:
+            data.segment(*(record([event(each)], [failed(each)]) for each in ids))
+            with closing(Store(f"http://127.0.0.1:{proxy.port}/{name}")) as store:
+                loader = data.loader(store, rows_max=1_000)
+                with running(loader):
+                    until(lambda: loader.positions.ledger.stored == len(ids), "all is loaded")
+            assert proxy.cut == cuts
+        data.load(direct)
+        assert_exactly_once(direct, data, ids, ids)
+
+
+def _drop(url: str, name: str) -> None:
+    with closing(Store(f"{url}/{name}")) as store:
+        store.command(f"DROP DATABASE IF EXISTS {name} SYNC")
