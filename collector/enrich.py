@@ -109,8 +109,8 @@ def read_page(properties: Raw | bytes) -> PageContext:
 
 
 def device_of(request: Request, context: Context) -> Device:
-    """Browser, system and class; a server key speaks for its visitor's user agent."""
-    if request.is_server and context.userAgent:
+    """Browser, system and class. A server key speaks for its visitor: its own agent, perhaps curl, is nobody's."""
+    if request.is_server:
         return parse_device(context.userAgent)
     return parse_device(request.user_agent, *request.hints)
 

@@ -7,9 +7,9 @@ and the same block goes out under the same token, which the table's deduplicatio
 Positions and the ledger of counts are one file, replaced atomically, so they can never disagree.
 
 An event sent twice by its client is dropped here. Ids of recent batches are kept in memory; an event that happened
-before the oldest of them, or does not credibly say when, is looked up in the database, by visitor. So a retry is found
-however late it comes; only one whose visitor changed meanwhile (a daily hash, past midnight) can slip through. Rejected
-events have no time of their own: theirs are remembered, at a start those of the last hour, and not looked up.
+the oldest of them was received, or does not credibly say when, is looked up in the database, by visitor. So a retry is
+found however late it comes; only one whose visitor changed meanwhile (a daily hash, past midnight) can slip through.
+Rejected events have no time of their own: their ids are remembered, and not looked up.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from collector.record import EVENT_COLUMNS, FAILED_COLUMNS, decode_rows
+from collector.record import CLOCK_STEP_MS, EVENT_COLUMNS, FAILED_COLUMNS, decode_rows
 from collector.spool import Damage, Record, is_sealed, read_records, segments, sync_folder, sync_segment
 from collector.store import Store, StoreError
 
@@ -37,8 +38,11 @@ READ_BYTES = 4 * 1024 * 1024
 GENERATION_IDS = 250_000  # two generations of ids at about 150 bytes each: at most 80 MB
 PROBE_IDS = 1_000  # events of one look-up
 PROBE_BYTES = 128 * 1024  # and the bytes of their ids, which clients choose: ClickHouse's max_query_size is 256 KB
-LATENCY_MS_MAX = 30_000  # event_time holds a request's latency: two attempts of one event may differ by so much
-RECALL_MS = 3_600_000  # rejected events that a new loader remembers
+# How far an event's time may lie behind its first arrival: half a step of the clock's correction, and the latency of a
+# slow second attempt, which is taken for a wrong clock.
+AHEAD_MS_MAX = CLOCK_STEP_MS // 2 + 30_000
+RECALL_MS = 3_600_000  # before the newest stored event: what a new loader remembers,
+RECALL_IDS = 100_000  # and at most so many, which takes it a moment
 POLL_SECONDS = 0.05
 RETRY_SECONDS_MAX = 30.0
 DRAIN_SECONDS = 5.0  # at a stop; what is left stays in the spool and is loaded at the next start
@@ -106,32 +110,57 @@ class Batch(Struct):
 SCHEMA = hashlib.sha256(",".join(EVENT_COLUMNS + FAILED_COLUMNS).encode()).hexdigest()[:16]
 
 
+class LoadError(Exception):
+    """The loader's own files cannot be used; the text is one sentence."""
+
+
 def read_positions(data_dir: Path) -> Positions:
-    """The loader's state of a data directory; fresh where there is none. Raises OSError, msgspec.MsgspecError."""
-    path = data_dir / "load" / "positions.json"
-    if not path.exists():
-        return Positions(collector_id=os.urandom(8).hex())
-    return msgspec.json.decode(path.read_bytes(), type=Positions)
+    """The loader's state of a data directory; fresh where there is none. Raises LoadError."""
+    return _read(data_dir / "load" / "positions.json", Positions) or Positions(collector_id=os.urandom(8).hex())
+
+
+_State = TypeVar("_State", Positions, Manifest)
+
+
+def _read(path: Path, kind: type[_State]) -> _State | None:
+    """One of the loader's files; None where there is none yet."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise LoadError(f"{path} cannot be read: {error}; restore it from a backup") from error
 
 
 class RecentIds:
-    """Ids of the events loaded last, in two generations. `since_ms`: all events received from then on are known."""
+    """Ids of the events loaded last, in two generations. `since_ms`: all stored events received from then on are known.
 
-    def __init__(self, since_ms: int) -> None:
+    What a loader remembers is counted in ids, not in time, so that a spool which filled up during an outage is emptied
+    as fast as any: it is as fresh to the database as what arrives now.
+    """
+
+    def __init__(self) -> None:
         self._young: set[str] = set()
         self._old: set[str] = set()
-        self._young_since_ms = since_ms
-        self.since_ms = since_ms
+        self._young_newest_ms = self._old_newest_ms = 0
+        self.since_ms = 0
 
     def __contains__(self, key: str) -> bool:
         return key in self._young or key in self._old
 
-    def add(self, keys: Iterable[str], now_ms: int) -> None:
-        """Remember the ids of a committed batch, forgetting the oldest generation when there are too many."""
+    def add(self, keys: Iterable[str], newest_ms: int) -> None:
+        """Remember ids of stored events, the last received at `newest_ms`; of too many, forget the oldest."""
         self._young.update(keys)
+        self._young_newest_ms = max(self._young_newest_ms, newest_ms)
         if len(self._young) >= GENERATION_IDS:
+            if self._old:
+                self.unknown_until(self._old_newest_ms)
             self._old, self._young = self._young, set()
-            self.since_ms, self._young_since_ms = self._young_since_ms, now_ms
+            self._old_newest_ms, self._young_newest_ms = self._young_newest_ms, 0
+
+    def unknown_until(self, received_ms: int) -> None:
+        """Events received up to then are stored of which nothing is known here."""
+        self.since_ms = max(self.since_ms, received_ms + 1)
 
 
 class Loader:
@@ -157,19 +186,18 @@ class Loader:
         self.positions = read_positions(data_dir)
         if self.positions.sequence == 0:
             self._write(self._folder / "positions.json", msgspec.json.encode(self.positions))
-        self._recent = RecentIds(now_ms())
-        self._batch_keys: list[str] = []
+        self._recent = RecentIds()
         self._recalled = False
         self.failure: str | None = None
         self.insert_seconds = 0.0
         self.inserts = 0
 
     def recover(self) -> None:
-        """Finish the batch that a crash left in flight. Raises StoreError when the database cannot be asked."""
+        """Finish the batch that a crash left in flight. Raises StoreError (it cannot be asked) or LoadError."""
         if not self._recalled:
-            self._recall_failed()
+            self._recall()
             self._recalled = True
-        manifest = self._read_manifest()
+        manifest = _read(self._folder / "manifest.json", Manifest)
         if manifest is None or manifest.sequence <= self.positions.sequence:
             return
         batch = self._batch_of(manifest)
@@ -230,7 +258,7 @@ class Loader:
                     "loading failed, trying again in %.1f s: %s",
                     pause,
                     self.failure,
-                    exc_info=not isinstance(error, StoreError | OSError),
+                    exc_info=not isinstance(error, StoreError | LoadError | OSError),
                 )
                 if stopping or stop.wait(pause):
                     return
@@ -338,14 +366,12 @@ class Loader:
             skipped = set(skip_events)
             skip_events.extend(i for i, key in enumerate(keys) if key in stored and i not in skipped)
             skip_events.sort()
-            seen -= stored
         skip_failed: list[int] = []
         for index, row in enumerate(failed):
             key = _failed_key(row[_FAILED_SOURCE_ID], row[_FAILED_MESSAGE_ID], row[_FAILED_REASON])
             if key in self._recent or key in seen:
                 skip_failed.append(index)
             seen.add(key)
-        self._batch_keys = list(seen)
         return skip_events, skip_failed
 
     def _stored(self, late: dict[str, list[object]]) -> set[str]:
@@ -361,15 +387,25 @@ class Loader:
             found.update(_event_key(source, message_id) for source, message_id in answer)
         return found & late.keys()
 
-    def _recall_failed(self) -> None:
-        """Remember the events rejected last, so that a client's retry across a restart is found."""
-        since_ms = self._now_ms() - RECALL_MS
-        answer = self._store.rows(
-            f"SELECT source_id, message_id, reason FROM {self._store.database}.failed_events "
-            f"WHERE received_at >= fromUnixTimestamp64Milli({since_ms}) ORDER BY received_at DESC "
-            f"LIMIT {GENERATION_IDS - 1}"
-        )
-        self._recent.add((_failed_key(*row) for row in answer), self._now_ms())
+    def _recall(self) -> None:
+        """Remember what was stored last, so that a restart is no different from going on."""
+        for table, columns, key in (
+            ("events", "source_id, message_id", _event_key),
+            ("failed_events", "source_id, message_id, reason", _failed_key),
+        ):
+            name = f"{self._store.database}.{table}"
+            ((newest_ms,),) = self._store.rows(f"SELECT toUnixTimestamp64Milli(max(received_at)) FROM {name}")
+            if not newest_ms:
+                continue
+            unknown_ms = newest_ms - RECALL_MS - 1
+            rows = self._store.rows(
+                f"SELECT toUnixTimestamp64Milli(received_at), {columns} FROM {name} "
+                f"WHERE received_at > fromUnixTimestamp64Milli({unknown_ms}) "
+                f"ORDER BY received_at DESC LIMIT {RECALL_IDS}"
+            )
+            self._recent.add((key(*row[1:]) for row in rows), newest_ms)
+            if table == "events":
+                self._recent.unknown_until(rows[-1][0] if len(rows) == RECALL_IDS else unknown_ms)
 
     def _recall_batch(self, batch_id: str) -> None:
         """Remember what has arrived of a batch whose outcome is unknown and which cannot be sent again as it was."""
@@ -378,8 +414,7 @@ class Loader:
         failed = self._store.rows(
             f"SELECT source_id, message_id, reason FROM {self._store.database}.failed_events {where}"
         )
-        keys = [_event_key(*row) for row in events] + [_failed_key(*row) for row in failed]
-        self._recent.add(keys, self._now_ms())
+        self._recent.add([_event_key(*row) for row in events] + [_failed_key(*row) for row in failed], newest_ms=0)
 
     def _insert(self, batch: Batch) -> None:
         begun = time.monotonic()
@@ -403,8 +438,15 @@ class Loader:
             positions.segments[part.segment] = part.end
         self._write(self._folder / "positions.json", msgspec.json.encode(positions))
         self.positions = positions
-        self._recent.add(self._batch_keys, self._now_ms())
-        self._batch_keys = []
+        self._remember(batch)
+
+    def _remember(self, batch: Batch) -> None:
+        keys = [_event_key(row[_SOURCE_ID], row[_MESSAGE_ID]) for row in batch.events]
+        keys += [
+            _failed_key(row[_FAILED_SOURCE_ID], row[_FAILED_MESSAGE_ID], row[_FAILED_REASON]) for row in batch.failed
+        ]
+        received = [row[_RECEIVED_AT] for row in batch.events]
+        self._recent.add(keys, max((ms for ms in received if isinstance(ms, int)), default=0))
 
     def _tidy(self) -> None:
         """Delete sealed segments that are loaded to their end, and forget the positions of deleted ones."""
@@ -435,12 +477,6 @@ class Loader:
         sync_folder(folder)
         ledger.damaged_bytes += damage.end - damage.start
         log.error("%s is damaged at bytes %d to %d; kept in %s", path.name, damage.start, damage.end, target)
-
-    def _read_manifest(self) -> Manifest | None:
-        try:
-            return msgspec.json.decode((self._folder / "manifest.json").read_bytes(), type=Manifest)
-        except FileNotFoundError:
-            return None
 
     def _forget_manifest(self) -> None:
         (self._folder / "manifest.json").unlink(missing_ok=True)
@@ -493,7 +529,7 @@ def _may_be_older(row: list[object], since_ms: int) -> bool:
     assert isinstance(occurred_ms, int)
     assert isinstance(received_ms, int)
     latest_ms = sent_ms if isinstance(sent_ms, int) else received_ms
-    return event_ms < since_ms + LATENCY_MS_MAX or occurred_ms == received_ms or occurred_ms > latest_ms
+    return event_ms < since_ms + AHEAD_MS_MAX or occurred_ms == received_ms or occurred_ms > latest_ms
 
 
 def _probes(rows: Iterable[list[object]]) -> Iterator[list[tuple[str, str, str]]]:

@@ -39,7 +39,7 @@ from collector.geo import Geo
 from collector.identity import Salts, message_id
 from collector.plan import Checked, CompiledPlan
 from collector.reason import Reason, Refused, Rejected
-from collector.record import EMPTY_OBJECT, Envelope, EventRow, FailedRow, Rows
+from collector.record import CLOCK_STEP_MS, EMPTY_OBJECT, Envelope, EventRow, FailedRow, Rows
 from collector.referrer import Page, classify, parse_page
 
 # An event may wait this long in a browser's queue. Older claims are taken to be a wrong clock, not patience.
@@ -194,7 +194,11 @@ def identify(draft: Draft) -> None:
 
 
 def place_in_time(draft: Draft) -> None:
-    """Correct the client's clock: it happened as long before the arrival as it was old when it was sent."""
+    """Correct the client's clock by whole steps of CLOCK_STEP_MS, by how far it was off when it sent.
+
+    The latency of each request is part of that difference. Corrected to the millisecond, a quick request's events would
+    overtake a slow one's, and each retry of an event would have a time of its own.
+    """
     envelope, received_ms = draft.envelope, draft.request.received_ms
     sent_ms = _first_time(draft.batch.sent_at, envelope.sentAt)
     occurred_ms = _first_time(envelope.originalTimestamp, envelope.timestamp)
@@ -203,9 +207,11 @@ def place_in_time(draft: Draft) -> None:
         draft.occurred_at = draft.event_time = received_ms
         return
     draft.occurred_at = occurred_ms
-    event_ms = occurred_ms if sent_ms is None else received_ms - (sent_ms - occurred_ms)
+    steps = 0 if sent_ms is None else round((received_ms - sent_ms) / CLOCK_STEP_MS)
     earliest_ms = 0 if draft.request.is_server else received_ms - OFFLINE_MS_MAX
-    draft.event_time = min(max(event_ms, earliest_ms), received_ms)
+    event_ms = max(occurred_ms + steps * CLOCK_STEP_MS, earliest_ms)
+    # Half a step ahead is what the correction leaves; a claim beyond that cannot be true and counts as now.
+    draft.event_time = event_ms if event_ms <= received_ms + CLOCK_STEP_MS // 2 else received_ms
 
 
 def check(draft: Draft) -> None:
@@ -304,59 +310,60 @@ def _row(draft: Draft) -> EventRow:
     assert draft.device is not None
     known, device = draft.context.known, draft.device
     campaign = known.campaign
+    # By position, in the order of the columns: by name it costs four times as much, for each event.
     return EventRow(
-        message_id=draft.message_id,
-        type=envelope.type,
-        event=draft.event,
-        event_original=draft.event_original,
-        event_version=checked.event_version,
-        source_id=request.source_id,
-        visitor_id=draft.visitor_id,
-        user_id=draft.user_id,
-        group_id=_identifier(envelope.groupId, "groupId"),
-        previous_id=_identifier(envelope.previousId, "previousId"),
-        sequence=min(max(envelope.sequence or 0, 0), SEQUENCE_MAX),
-        event_time=draft.event_time,
-        occurred_at=draft.occurred_at,
-        sent_at=draft.sent_at,
-        received_at=request.received_ms,
-        url=page.url,
-        host=page.host,
-        path=page.path,
-        query=page.query,
-        title=draft.title,
-        referrer=draft.referrer,
-        referrer_host=draft.referrer_host,
-        channel=draft.channel,
-        utm_source=page.utm_source or campaign.source[:TEXT_CHARS_MAX],
-        utm_medium=page.utm_medium or campaign.medium[:TEXT_CHARS_MAX],
-        utm_campaign=page.utm_campaign or campaign.name[:TEXT_CHARS_MAX],
-        utm_term=page.utm_term or campaign.term[:TEXT_CHARS_MAX],
-        utm_content=page.utm_content or campaign.content[:TEXT_CHARS_MAX],
-        click_id_type=page.click_id_type,
-        click_id=page.click_id,
-        browser=device.browser,
-        browser_version=device.browser_version,
-        os=device.os,
-        os_version=device.os_version,
-        device_class=device.device_class,
-        country=draft.country,
-        language=known.locale[:64],
-        time_zone=known.timezone[:64],
-        screen_width=pixels(known.screen.width),
-        screen_height=pixels(known.screen.height),
-        viewport_width=pixels(known.screen.innerWidth),
-        viewport_height=pixels(known.screen.innerHeight),
-        is_bot=device.is_bot,
-        bot_reason=device.bot_reason,
-        conversion=checked.conversion,
-        value=checked.value,
-        currency=checked.currency,
-        library=f"{known.library.name[:64]} {known.library.version[:32]}".strip(),
-        properties=_raw_text(draft.properties),
-        traits=_raw_text(envelope.traits),
-        context=draft.context.text,
-        violations=[violation.word() for violation in checked.violations],
+        draft.message_id,
+        envelope.type,
+        draft.event,
+        draft.event_original,
+        checked.event_version,
+        request.source_id,
+        draft.visitor_id,
+        draft.user_id,
+        _identifier(envelope.groupId, "groupId"),
+        _identifier(envelope.previousId, "previousId"),
+        min(max(envelope.sequence or 0, 0), SEQUENCE_MAX),
+        draft.event_time,
+        draft.occurred_at,
+        draft.sent_at,
+        request.received_ms,
+        page.url,
+        page.host,
+        page.path,
+        page.query,
+        draft.title,
+        draft.referrer,
+        draft.referrer_host,
+        draft.channel,
+        page.utm_source or campaign.source[:TEXT_CHARS_MAX],
+        page.utm_medium or campaign.medium[:TEXT_CHARS_MAX],
+        page.utm_campaign or campaign.name[:TEXT_CHARS_MAX],
+        page.utm_term or campaign.term[:TEXT_CHARS_MAX],
+        page.utm_content or campaign.content[:TEXT_CHARS_MAX],
+        page.click_id_type,
+        page.click_id,
+        device.browser,
+        device.browser_version,
+        device.os,
+        device.os_version,
+        device.device_class,
+        draft.country,
+        known.locale[:64],
+        known.timezone[:64],
+        pixels(known.screen.width),
+        pixels(known.screen.height),
+        pixels(known.screen.innerWidth),
+        pixels(known.screen.innerHeight),
+        device.is_bot,
+        device.bot_reason,
+        checked.conversion,
+        checked.value,
+        checked.currency,
+        f"{known.library.name[:64]} {known.library.version[:32]}".strip(),
+        _raw_text(draft.properties),
+        _raw_text(envelope.traits),
+        draft.context.text,
+        [violation.word() for violation in checked.violations],
     )
 
 

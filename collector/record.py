@@ -14,6 +14,9 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 EMPTY_OBJECT = Raw(b"{}")
 
+# A client's clock is corrected by whole steps of this: event_time may be off, and in the future, by half a step.
+CLOCK_STEP_MS = 60_000
+
 
 class Envelope(Struct, gc=False):
     """One event as a Segment-compatible client sends it. Properties, traits and context stay raw JSON."""

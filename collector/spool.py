@@ -172,6 +172,7 @@ class SpoolWriter:
         try:
             self._commit(data)
         except OSError as problem:
+            self._abandon()  # what is in it is durable; sealed, it can be loaded and deleted, which makes room
             self._failure = f"{problem.strerror} in {self._folder}"
             self._probe_at = time.monotonic() + PROBE_SECONDS
             return SpoolUnavailable(self._failure)
@@ -198,10 +199,9 @@ class SpoolWriter:
         except OSError:
             # A full disk leaves a partial record: cut it off, those waiting are told to send again. After a failed
             # sync the kernel may have dropped the pages and a second sync would report success. A loader may already
-            # have read what is cut off. So this file is never written or synced again.
+            # have read what is cut off. So this file is never written or synced again: `_attempt` lets go of it.
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, self._good_bytes)
-            self._abandon()
             raise
         self._good_bytes += len(data)
 
@@ -243,8 +243,8 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def segments(folder: Path) -> list[Path]:
-    """All segments of a spool, oldest first for each owner."""
-    return sorted(folder.glob(f"*{SUFFIX}"))
+    """All segments of a spool, in the order in which they were begun."""
+    return sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.name.split("-")[-2:])
 
 
 def is_sealed(path: Path) -> bool:

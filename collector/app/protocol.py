@@ -52,11 +52,13 @@ class Protocol(HttpToolsProtocol):
         self._in_head = True
         self._in_body = False
         self._head_begins_here = False
-        self._head_bytes = 0
+        self._read_bytes = 0
         self._unparsed_bytes = 0
         self._lingered_bytes = 0
         self._begun = False
+        # uvicorn would refuse whoever asks next while there are too many, also those that were here first.
         self._concurrency_max, self.limit_concurrency = self.limit_concurrency, None
+        self._surplus = self._concurrency_max is not None and len(self.connections) > self._concurrency_max
         self._deadline = self.loop.call_later(HEAD_SECONDS_MAX, self._head_too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -71,11 +73,14 @@ class Protocol(HttpToolsProtocol):
             self._discard(len(data))
             return
         self._unset_keepalive_if_required()
+        self._read_bytes = len(data)
         self._head_begins_here = False
         try:
-            self._feed(data)
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self._ignore_offers(memoryview(data)[offer.args[0] :])
         except httptools.HttpParserError:
-            self._refuse(400, "not_http", "this is not HTTP/1.1 as RFC 9112 has it; send a well-formed request")
+            self._refuse_garbage()
         # A read in which a head begins may hold the end of what came before it, so that one is not counted.
         if self._in_head and not self._head_begins_here:
             self._unparsed_bytes += len(data)
@@ -86,22 +91,9 @@ class Protocol(HttpToolsProtocol):
         """A head begins; on a connection kept alive this is where its clock starts."""
         super().on_message_begin()
         self._begun = self._in_head = self._head_begins_here = True
-        self._head_bytes = self._unparsed_bytes = 0
+        self._unparsed_bytes = 0
         self._deadline.cancel()
         self._deadline = self.loop.call_later(HEAD_SECONDS_MAX, self._head_too_slow)
-
-    def on_url(self, url: bytes) -> None:
-        """Count the URL."""
-        super().on_url(url)
-        if len(self.url) > URL_BYTES_MAX:
-            self._refuse(414, "url_too_long", f"the URL is over {URL_BYTES_MAX:,} bytes, the limit; use POST")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Count headers."""
-        super().on_header(name, value)
-        self._head_bytes += len(name) + len(value)
-        if len(self.headers) > HEADERS_MAX or self._head_bytes > HEAD_BYTES_MAX:
-            self._refuse_head()
 
     def on_headers_complete(self) -> None:
         """The head is whole: hand the request on, unless it was refused or has to be read again."""
@@ -109,9 +101,13 @@ class Protocol(HttpToolsProtocol):
         self._deadline.cancel()
         if self._refused or self.parser.should_upgrade():
             return
-        if self._concurrency_max is not None and len(self.connections) > self._concurrency_max:
+        if len(self.url) > URL_BYTES_MAX or len(self.headers) > HEADERS_MAX or self._head_is_large():
+            self._refuse_head()
+            return
+        if self._surplus:
             sentence = f"{self._concurrency_max:,} connections are open, the limit; send it again later"
-            self._refuse(503, "too_busy", sentence, (b"retry-after: %d" % RETRY_AFTER_SECONDS,))
+            later = (b"retry-after: %d" % RETRY_AFTER_SECONDS, b"access-control-expose-headers: retry-after")
+            self._refuse(503, "too_busy", sentence, later)
             return
         super().on_headers_complete()
         self._in_body = True
@@ -134,7 +130,8 @@ class Protocol(HttpToolsProtocol):
         self._lingering = True
         self._deadline.cancel()
         self._unset_keepalive_if_required()
-        if not (self._begun or self._refused) or self._real_transport.is_closing():
+        waiting = self._begun or self._refused
+        if not waiting or self._real_transport.is_closing() or not self._real_transport.can_write_eof():
             self._real_transport.close()
             return
         self._real_transport.write_eof()
@@ -146,19 +143,22 @@ class Protocol(HttpToolsProtocol):
         if self._lingered_bytes > LINGER_BYTES_MAX:
             self._real_transport.close()
 
-    def _feed(self, data: bytes) -> None:
-        left = memoryview(data)
-        while left and not self._refused:
-            try:
-                self.parser.feed_data(left)
-            except httptools.HttpParserUpgrade as offer:
-                left = left[offer.args[0] :]
-                self._ignore_offer()
-            else:
-                return
+    def _ignore_offers(self, left: memoryview) -> None:
+        """Go on behind a head that offers another protocol; more such requests may follow in the same read."""
+        try:
+            while not self._refused:
+                try:
+                    self._read_head_again()
+                    self.parser.feed_data(left)
+                except httptools.HttpParserUpgrade as offer:
+                    left = left[offer.args[0] :]
+                else:
+                    return
+        except httptools.HttpParserError:
+            self._refuse_garbage()
 
-    def _ignore_offer(self) -> None:
-        """Read the head again without the offer to speak another protocol; what follows is the body that it is."""
+    def _read_head_again(self) -> None:
+        """Give a new parser the head without the offer; what follows is the body that it is."""
         method = self.parser.get_method()
         if method == b"CONNECT":
             self._refuse(400, "not_http", "the collector is no proxy; send events to it")
@@ -169,6 +169,11 @@ class Protocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
         self.parser.feed_data(b"\r\n".join([*head, b"", b""]))
 
+    def _head_is_large(self) -> bool:
+        if self._read_bytes + self._unparsed_bytes <= HEAD_BYTES_MAX:
+            return False  # all that was read since the head began is less
+        return sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES_MAX
+
     def _head_too_slow(self) -> None:
         if self._begun:
             sentence = f"the request's head took over {HEAD_SECONDS_MAX:.0f} s; send it in one go"
@@ -176,7 +181,13 @@ class Protocol(HttpToolsProtocol):
         else:
             self._real_transport.close()  # nothing was asked, so nothing is answered
 
+    def _refuse_garbage(self) -> None:
+        self._refuse(400, "not_http", "this is not HTTP/1.1 as RFC 9112 has it; send a well-formed request")
+
     def _refuse_head(self) -> None:
+        if len(self.url) > URL_BYTES_MAX:
+            self._refuse(414, "url_too_long", f"the URL is over {URL_BYTES_MAX:,} bytes, the limit; use POST")
+            return
         limits = f"{HEADERS_MAX} headers or {HEAD_BYTES_MAX:,} bytes, the limits"
         self._refuse(431, "headers_too_large", f"the request's head is over {limits}; send fewer cookies and headers")
 

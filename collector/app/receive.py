@@ -304,6 +304,7 @@ class Collector:
         headers = [_JSON, _CORS]
         if reason is Reason.SPOOL_UNAVAILABLE:
             headers.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode()))
+            headers.append((b"access-control-expose-headers", b"retry-after"))  # or a page's script cannot read it
         if reason is Reason.METHOD_NOT_ALLOWED:
             headers.append((b"allow", allow))
         if reason in (Reason.BODY_TOO_LARGE, Reason.BODY_TOO_SLOW):

@@ -35,14 +35,17 @@ class Orders(Struct):
 
 
 def orders() -> Orders:
-    """Read the orders from standard input."""
-    return msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
+    """Read the orders from standard input; exits where the supervisor went before it gave any."""
+    line = sys.stdin.buffer.readline()
+    if not line.endswith(b"\n"):
+        sys.exit(0)
+    return msgspec.json.decode(line, type=Orders)
 
 
 def say(line: str) -> None:
-    """Tell the supervisor one line."""
-    sys.stdout.write(line.replace("\n", " ") + "\n")
-    sys.stdout.flush()
+    """Tell the supervisor one line. Where it is gone nobody needs to know, and the end of our input says so too."""
+    with contextlib.suppress(BrokenPipeError):
+        os.write(sys.stdout.fileno(), line.replace("\n", " ").encode() + b"\n")
 
 
 def on_stop(stop: Callable[[], None]) -> None:

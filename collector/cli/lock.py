@@ -14,6 +14,7 @@ from pathlib import Path
 FILE_NAME = "lock"
 # Children of a killed supervisor notice within a second and drain for at most ten.
 LEFTOVER_SECONDS_MAX = 15.0
+ASKING_SECONDS_MAX = 0.5  # whoever only asks who the holder is has the lock too, for a moment
 
 
 class InUse(Exception):
@@ -33,14 +34,15 @@ def acquire(data_dir: Path, what: str) -> int:
     """
     path = data_dir / FILE_NAME
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + LEFTOVER_SECONDS_MAX
+    begun = time.monotonic()
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         except BlockingIOError:
             pid, command = _holder(path)
-            if _alive(pid) or time.monotonic() > deadline:
+            patience = ASKING_SECONDS_MAX if _alive(pid) else LEFTOVER_SECONDS_MAX
+            if time.monotonic() > begun + patience:
                 os.close(descriptor)
                 raise InUse(
                     f"data directory {data_dir} is in use by process {pid} ({command}); stop it, or choose another "

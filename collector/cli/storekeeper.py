@@ -16,7 +16,7 @@ import uvicorn
 from collector.cli.child import Server, log_to_stderr, now_ms, orders
 from collector.config import Settings
 from collector.console import SOCKET_NAME, console
-from collector.load import RETRY_SECONDS_MAX, Loader
+from collector.load import RETRY_SECONDS_MAX, Loader, LoadError
 from collector.migrate import MigrationError, migrate
 from collector.store import Store, StoreError
 
@@ -84,7 +84,7 @@ class Keeper:
                     "the database cannot be used, trying again in %.1f s: %s",
                     pause,
                     self._failure,
-                    exc_info=not isinstance(error, StoreError | MigrationError),
+                    exc_info=not isinstance(error, StoreError | MigrationError | LoadError),
                 )
                 self._stop.wait(pause)
                 pause = min(pause * 2, RETRY_SECONDS_MAX)

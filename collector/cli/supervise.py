@@ -26,8 +26,8 @@ log = logging.getLogger("footfall.serve")
 READY_SECONDS_MAX = 30.0
 WORKER_STOP_SECONDS = 4.0
 STORE_STOP_SECONDS = 9.5  # from the order to stop; the whole must end within 10
-CRASH_PAUSE_SECONDS_MAX = 5.0
-STEADY_SECONDS = 30.0  # a child that lived this long did not crash at once
+CRASH_PAUSE_SECONDS_MAX = 2.0  # while a worker is away its visitors' browsers wait
+STEADY_SECONDS = 10.0  # a child that lived this long did not crash at once
 
 
 class StartError(Exception):

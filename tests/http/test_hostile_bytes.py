@@ -29,10 +29,10 @@ from collector.paths import DEFAULT_PLAN_DIR
 from collector.pipeline import Tools, process
 from collector.plan import compile_plan, load_plan
 from collector.reason import Refused
-from collector.record import EVENT_COLUMNS, FAILED_COLUMNS, decode_rows, encode_rows
+from collector.record import CLOCK_STEP_MS, EVENT_COLUMNS, FAILED_COLUMNS, decode_rows, encode_rows
 
 BOUNDED = settings(
-    max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 RECEIVED_MS = 1_790_000_000_000
 
@@ -52,11 +52,27 @@ TEXTS = st.one_of(
         ["2024-02-30", "2024-01-01T00:00:00Z", "9999-12-31", "17000000000", "https://a.b/?utm_source=x", "::1"]
     ),
 )
-SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-(10**30), 10**30), st.floats(allow_nan=False), TEXTS)
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(-(10**30), 10**30), st.floats(allow_nan=False, allow_infinity=False), TEXTS
+)
 FIELDS = st.sampled_from(
-    "type event name category messageId anonymousId userId groupId previousId timestamp originalTimestamp sentAt sequence "
-    "writeKey properties traits context page url referrer title screen width library campaign locale ip value currency "
-    "items order_id query results batch".split()
+    [
+        *(
+            "type",
+            "event",
+            "name",
+            "category",
+            "messageId",
+            "anonymousId",
+            "userId",
+            "groupId",
+            "previousId",
+            "sequence",
+        ),
+        *("timestamp", "originalTimestamp", "sentAt", "writeKey", "properties", "traits", "context", "batch"),
+        *("page", "url", "referrer", "title", "screen", "width", "library", "campaign", "locale", "ip"),
+        *("value", "currency", "items", "sequence", "order_id", "query", "results"),
+    ]
 )
 VALUES: st.SearchStrategy[Any] = st.recursive(
     SCALARS,
@@ -69,8 +85,8 @@ EVENTS = (
 BODIES = st.fixed_dictionaries(
     {"batch": st.lists(EVENTS, max_size=4)},
     optional={"context": VALUES, "sentAt": VALUES, "writeKey": VALUES, "x": VALUES},
-).map(lambda body: json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-ESCAPED = BODIES.map(lambda body: json.dumps(json.loads(body.decode("utf-8", "surrogatepass"))).encode())
+).map(lambda body: json.dumps(body, ensure_ascii=False).encode())
+ESCAPED = BODIES.map(lambda body: json.dumps(json.loads(body)).encode())
 
 
 @st.composite
@@ -113,7 +129,7 @@ def judge(batch: Batch, body: bytes, tools: Tools, *, is_server: bool) -> None:
         assert row["message_id"]
         assert row["visitor_id"]
         assert row["event"]
-        assert 0 <= int(str(row["event_time"])) <= RECEIVED_MS
+        assert 0 <= int(str(row["event_time"])) <= RECEIVED_MS + CLOCK_STEP_MS // 2
         assert 0 <= int(str(row["sequence"])) < 2**32
         for column in ("properties", "traits", "context"):
             json.loads(str(row[column]))
@@ -140,10 +156,6 @@ def test_no_bytes_raise_anything_but_a_refusal(tools: Tools, body: bytes, kind: 
 @BOUNDED
 @given(bodies=BODIES | ESCAPED)
 def test_a_readable_batch_is_never_refused_for_its_events(tools: Tools, bodies: bytes) -> None:
-    try:
-        bodies.decode()
-    except UnicodeDecodeError:
-        return
     assert isinstance(decode_batch(bodies), Batch)
 
 

@@ -36,7 +36,7 @@ def test_nothing_that_the_client_sends_is_lost(collector: Serving, compressed: b
     client.shutdown()
     assert problems == []
     collector.until_loaded()
-    rows = collector.sql(f"SELECT * FROM events WHERE source_id = '{source.id}'")  # noqa: S608 - an id of our own
+    rows = collector.sql(f"SELECT * FROM events WHERE source_id = '{source.id}'")
     bought = [row for row in rows if row["event"] == "item_bought"]
     assert sorted(json.loads(row["properties"])["number"] for row in bought) == list(range(EVENTS))
     others = sorted(row["event"] for row in rows if row["event"] != "item_bought")

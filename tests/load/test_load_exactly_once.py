@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from load.spooled import (
@@ -69,9 +71,9 @@ def test_a_live_segment_is_loaded_as_it_grows_and_deleted_only_once_it_is_sealed
 
 def test_a_sealed_segment_that_could_not_be_loaded_is_kept(store: Store, data: Data) -> None:
     path = data.segment(record([event("a")]))
-    store.command(f"RENAME TABLE {store.database}.events TO {store.database}.away")
     loader = data.loader(store)
     loader.recover()
+    store.command(f"RENAME TABLE {store.database}.events TO {store.database}.away")
     with pytest.raises(Exception, match="events"):
         loader.step(wait=False)
     assert path.exists()
@@ -226,15 +228,45 @@ def test_events_older_than_memory_are_looked_up_whatever_their_ids_look_like(sto
 
 
 def test_memory_is_bounded_and_says_from_when_on_it_knows_everything() -> None:
-    recent = RecentIds(since_ms=1_000)
-    recent.add([f"a{n}" for n in range(GENERATION_IDS)], now_ms=2_000)
-    assert "a0" in recent
-    assert recent.since_ms == 1_000
-    recent.add([f"b{n}" for n in range(GENERATION_IDS)], now_ms=3_000)
-    assert "a0" not in recent
-    assert "b0" in recent
-    # All of `b` arrived after 2,000; of what arrived before, some is forgotten.
-    assert recent.since_ms == 2_000
+    recent = RecentIds()
+    recent.unknown_until(1_000)
+    for generation in range(4):
+        recent.add([f"{generation} {n}" for n in range(GENERATION_IDS)], newest_ms=2_000 + generation)
+    assert "2 0" not in recent
+    assert "3 0" in recent
+    # What was received up to 2,002 is forgotten.
+    assert recent.since_ms == 2_003
+
+
+class CountingStore(Store):
+    """Counts the look-ups of ids."""
+
+    lookups = 0
+
+    def rows(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        self.lookups += "message_id IN" in sql
+        return super().rows(sql, parameters)
+
+
+def test_only_what_is_older_than_memory_is_looked_up_and_a_restart_or_an_outage_does_not_change_that(
+    dsn: str, store: Store, data: Data
+) -> None:
+    data.segment(record([event(f"old {n}") for n in range(10)]))
+    data.load(store)
+    day = NOW_MS + DAY_MS
+    # The database was away for a day, and now there is a day's spool.
+    spooled = [NOW_MS + n * 60_000 for n in range(1, 1_440)]
+    data.segment(*(record([event(f"{ms}", received_ms=ms, visitor_id=f"{ms}")]) for ms in spooled))
+    data.now_ms = day
+    with closing(CountingStore(dsn)) as counting:
+        loader = data.loader(counting, rows_max=100)
+        loader.recover()
+        load_all(loader)
+        assert counting.lookups == 0
+        data.segment(record([event("late", received_ms=day, occurred_ms=NOW_MS - 2 * 3_600_000)]))
+        load_all(loader)
+        assert counting.lookups == 1
+    assert_exactly_once(store, data, [*(f"old {n}" for n in range(10)), *map(str, spooled), "late"])
 
 
 def test_sent_twice_in_a_spool_that_was_written_before_a_restart(store: Store, data: Data) -> None:

@@ -2,7 +2,7 @@
 --
 -- Key         (source_id, visitor_id, occurred_at, message_id). Visitor first, so that sessions stream in sort order.
 --             occurred_at is the client's own claim and so the same for every retry of one event; event_time carries
---             the clock correction, which a slower retry would shift by its latency. ReplacingMergeTree is the backstop
+--             the clock correction, which a much slower retry may shift by a minute. ReplacingMergeTree is the backstop
 --             behind the loader's own removal of duplicates; views read with FINAL.
 -- Partition   By received_at, our own clock: a hostile timestamp cannot create partitions.
 -- Exactly once  The window makes insert deduplication tokens work (its default of 0 ignores them); fsync settings make
@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS {database}.events
     group_id        String COMMENT 'The account or company of a group call.',
     previous_id     String COMMENT 'The id that an alias call replaces.',
     sequence        UInt32 COMMENT 'Order within the page as the tag counted it; breaks ties of one millisecond.',
-    event_time      DateTime64(3, 'UTC') COMMENT 'When it happened, corrected for a wrong client clock.',
+    event_time      DateTime64(3, 'UTC') COMMENT 'When it happened; a wrong client clock is corrected by whole minutes.',
     occurred_at     DateTime64(3, 'UTC') COMMENT 'When it happened by the client''s clock.',
     sent_at         Nullable(DateTime64(3, 'UTC')) COMMENT 'When it was sent by the client''s clock.',
     received_at     DateTime64(3, 'UTC') COMMENT 'When the collector received it.',

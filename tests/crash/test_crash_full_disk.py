@@ -1,0 +1,108 @@
+"""A full disk stops receiving and nothing else: clients are told to come back, and no one has to intervene."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from clickhouse_server import ClickHouseServer
+from crash.senders import COUNT_ALL, assert_stored, sending
+from serving import Serving, serving
+from spool.disk import fill, tiny_disk
+
+from collector.migrate import migrate
+from collector.store import Store
+
+# The embedded engine's own files take about 10 MB; what the spool needs is small.
+DISK_BYTES = 64 * 1024 * 1024
+DEADLINE_SECONDS = 60.0
+
+
+def until_ready(collector: Serving, ready: bool) -> None:
+    """Wait until /readyz says so, without sending an event."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    wanted = 200 if ready else 503
+    while (answer := collector.request("GET", "/readyz")).status != wanted:
+        assert time.monotonic() < deadline, f"/readyz is {answer.status} {answer.body!r}\n{collector.log()}"
+        time.sleep(0.05)
+
+
+def test_a_full_disk_is_told_to_clients_and_receiving_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    with tiny_disk(tmp_path / "data", DISK_BYTES) as data_dir, serving(data_dir) as collector:
+        with sending(collector.port, collector.write_key) as senders:
+            senders.until_acked(300)
+            filler = fill(data_dir)
+            until_ready(collector, False)
+            refused = collector.send({"type": "track", "event": "refused", "messageId": "refused", "anonymousId": "v"})
+            assert refused.status == 503
+            assert int(refused.headers["retry-after"]) > 0
+            assert refused.json["reason"] == "spool_unavailable"
+            filler.unlink()
+            senders.until_acked(300)
+            until_ready(collector, True)
+            senders.finish()
+        assert senders.statuses == {200, 503}
+        collector.until_loaded()
+        assert_stored(collector.sql(COUNT_ALL), senders)
+
+
+def test_readiness_comes_back_without_traffic(tmp_path: Path) -> None:
+    """A load balancer sends nothing to a collector that is not ready, so it must find out by itself."""
+    with tiny_disk(tmp_path / "data", DISK_BYTES) as data_dir, serving(data_dir) as collector:
+        filler = fill(data_dir)
+        event = {"type": "track", "event": "refused", "messageId": "refused", "anonymousId": "v"}
+        assert collector.send(event).status == 503
+        assert collector.request("GET", "/readyz").status == 503
+        filler.unlink()
+        until_ready(collector, True)
+        assert collector.send({**event, "messageId": "taken"}).status == 200
+        collector.until_loaded()
+        assert [row["message_id"] for row in collector.sql("SELECT message_id FROM events")] == ["taken"]
+
+
+def test_a_spool_that_filled_its_disk_while_the_database_was_away_empties_itself(tmp_path: Path) -> None:
+    """The loader needs room for its own files to make room, and may delete only what no worker holds open."""
+    server = ClickHouseServer(tmp_path / "clickhouse")
+    server.start()
+    try:
+        with closing(Store(f"{server.url}/footfall")) as store:
+            migrate(store)
+        with (
+            tiny_disk(tmp_path / "data", 2 * 1024 * 1024) as data_dir,
+            serving(data_dir, FOOTFALL_CLICKHOUSE=f"{server.url}/footfall") as collector,
+        ):
+            with sending(collector.port, collector.write_key) as senders:
+                senders.until_acked(100)
+                server.kill()
+                until_ready(collector, False)
+                server.start()
+                until_ready(collector, True)
+                senders.until_acked(300)
+                senders.finish()
+            assert senders.statuses == {200, 503}
+            collector.until_loaded()
+            assert_stored(collector.sql(COUNT_ALL), senders)
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize("name", ["manifest", "positions"])
+def test_a_state_file_that_cannot_be_read_is_told_and_receiving_goes_on(tmp_path: Path, name: str) -> None:
+    data_dir = tmp_path / "data"
+    with serving(data_dir) as collector:
+        collector.send({"type": "track", "event": "first", "messageId": "a", "anonymousId": "v"})
+        collector.until_loaded()
+    path = data_dir / "load" / f"{name}.json"
+    content = path.read_bytes()
+    path.write_bytes(b"{")
+    with serving(data_dir) as collector:
+        sent = collector.send({"type": "track", "event": "second", "messageId": "b", "anonymousId": "v"})
+        assert sent.status == 200
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while "trying again" not in collector.log():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        path.write_bytes(content)
+        collector.sql_until("SELECT count() AS n FROM events", lambda rows: int(rows[0]["n"]) == 2)
