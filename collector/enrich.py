@@ -19,6 +19,7 @@ from collector.geo import Geo
 CONTEXT_CACHE_BYTES_MAX = 4_096  # a larger context is decoded each time, so that 1,024 of them stay under 10 MB
 TEXT_CHARS_MAX = 512
 TITLE_CHARS_MAX = 512
+LOCALE_CHARS_MAX = 64  # of language, time zone, and a library's name and version
 PIXELS_MAX = 65_535
 
 
@@ -75,24 +76,42 @@ class Context(Struct, frozen=True, gc=False):
 
 
 class ContextFacts(Struct, frozen=True, gc=False):
-    """A context, read: its columns, and its JSON without the visitor's address."""
+    """A context, read: what is known of it, the columns that follow, and its JSON without the visitor's address."""
 
     known: Context
     text: str
+    utm_source: str
+    utm_medium: str
+    utm_campaign: str
+    utm_term: str
+    utm_content: str
+    language: str
+    time_zone: str
+    screen_width: int
+    screen_height: int
+    viewport_width: int
+    viewport_height: int
+    library: str
 
 
 T = TypeVar("T", bound=Struct)
-
-NO_CONTEXT = ContextFacts(Context(), "{}")
 
 _decode_context = msgspec.json.Decoder(Context).decode
 _decode_page = msgspec.json.Decoder(PageContext).decode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
-def read_context(batch: Raw | UnsetType, event: Raw | UnsetType) -> ContextFacts:
-    """The context of an event: its own fields laid over those of its batch."""
-    outer, inner = _object_bytes(batch), _object_bytes(event)
+def object_bytes(raw: Raw | UnsetType) -> bytes:
+    """The bytes of a JSON object; empty for an absent one, for null and for what is no object."""
+    if isinstance(raw, UnsetType):
+        return b""
+    data = bytes(raw)
+    return data if data.startswith(b"{") else b""
+
+
+def read_context(outer: bytes, event: Raw | UnsetType) -> ContextFacts:
+    """The context of an event: its own fields laid over those of its batch, whose `object_bytes` are `outer`."""
+    inner = object_bytes(event)
     if not outer and not inner:
         return NO_CONTEXT
     if len(outer) + len(inner) <= CONTEXT_CACHE_BYTES_MAX:
@@ -165,21 +184,36 @@ def _without(raw: bytes, names: tuple[str, ...]) -> bytes:
     return msgspec.json.encode(fields) if any(value is not None for value in found) else raw
 
 
-def _object_bytes(raw: Raw | UnsetType) -> bytes:
-    """The bytes of a JSON object; empty for an absent one, for null and for what is no object."""
-    data = b"" if isinstance(raw, UnsetType) else bytes(raw)
-    return data if data.startswith(b"{") else b""
-
-
 def _read_context(outer: bytes, inner: bytes) -> ContextFacts:
     merged = _merged(outer, inner)
     try:
         known = _decode_context(merged)
     except (msgspec.MsgspecError, RecursionError):
         known = _lenient(merged, Context)
-    return ContextFacts(known, without_address(merged).decode())
+    return _facts(known, without_address(merged).decode())
 
 
+def _facts(known: Context, text: str) -> ContextFacts:
+    campaign, screen, library = known.campaign, known.screen, known.library
+    return ContextFacts(
+        known=known,
+        text=text,
+        utm_source=campaign.source[:TEXT_CHARS_MAX],
+        utm_medium=campaign.medium[:TEXT_CHARS_MAX],
+        utm_campaign=campaign.name[:TEXT_CHARS_MAX],
+        utm_term=campaign.term[:TEXT_CHARS_MAX],
+        utm_content=campaign.content[:TEXT_CHARS_MAX],
+        language=known.locale[:LOCALE_CHARS_MAX],
+        time_zone=known.timezone[:LOCALE_CHARS_MAX],
+        screen_width=pixels(screen.width),
+        screen_height=pixels(screen.height),
+        viewport_width=pixels(screen.innerWidth),
+        viewport_height=pixels(screen.innerHeight),
+        library=f"{library.name[:LOCALE_CHARS_MAX]} {library.version[:LOCALE_CHARS_MAX]}".strip(),
+    )
+
+
+NO_CONTEXT = _facts(Context(), "{}")
 _read_context_cached = lru_cache(maxsize=1_024)(_read_context)
 
 

@@ -30,7 +30,7 @@ from collector.enrich import (
     Request,
     country_of,
     device_of,
-    pixels,
+    object_bytes,
     read_context,
     read_page,
     without_secrets,
@@ -85,11 +85,18 @@ class Outcome(Struct):
     rejected: list[Verdict]
 
 
+class Shared(Struct, frozen=True, gc=False):
+    """What all events of a batch share, read once."""
+
+    sent_at: int | None
+    context: bytes
+
+
 class Draft(Struct, gc=False):
     """One event on its way. Fields below `tools` are filled in by the steps, in their order."""
 
     envelope: Envelope
-    batch: Batch
+    batch: Shared
     request: Request
     tools: Tools
     message_id: str = ""
@@ -152,20 +159,15 @@ def name(draft: Draft) -> None:
 def measure(draft: Draft) -> None:
     """Refuse an event whose properties, traits or context are larger than one event may be."""
     envelope = draft.envelope
-    for field, raw in (
-        ("properties", envelope.properties),
-        ("traits", envelope.traits),
-        ("context", envelope.context),
-    ):
-        if not isinstance(raw, UnsetType) and len(memoryview(raw)) > EVENT_BYTES_MAX:
-            size = len(memoryview(raw))
-            raise Rejected(
-                Reason.EVENT_TOO_LARGE,
-                f"/{field}",
-                f"{field} is {size:,} bytes, the limit is {EVENT_BYTES_MAX:,}; send less with the event",
-            )
-    if not isinstance(envelope.properties, UnsetType) and bytes(envelope.properties) != b"null":
-        draft.properties = envelope.properties
+    properties = envelope.properties
+    if not isinstance(properties, UnsetType):
+        _measure("properties", properties)
+        if bytes(properties) != b"null":
+            draft.properties = properties
+    if not isinstance(envelope.context, UnsetType):
+        _measure("context", envelope.context)
+    if not isinstance(envelope.traits, UnsetType):
+        _measure("traits", envelope.traits)
 
 
 def read(draft: Draft) -> None:
@@ -200,9 +202,10 @@ def place_in_time(draft: Draft) -> None:
     overtake a slow one's, and each retry of an event would have a time of its own.
     """
     envelope, received_ms = draft.envelope, draft.request.received_ms
-    sent_ms = _first_time(draft.batch.sent_at, envelope.sentAt)
-    occurred_ms = _first_time(envelope.originalTimestamp, envelope.timestamp)
-    draft.sent_at = sent_ms
+    draft.sent_at = sent_ms = _sent_ms(draft)
+    occurred_ms = parse_time(envelope.originalTimestamp)
+    if occurred_ms is None:
+        occurred_ms = parse_time(envelope.timestamp)
     if occurred_ms is None:
         draft.occurred_at = draft.event_time = received_ms
         return
@@ -258,6 +261,7 @@ def process(batch: Batch, request: Request, tools: Tools, raws: Callable[[], lis
             f"context of {context_bytes:,} bytes for {len(batch.events):,} events unfolds to more than "
             f"{CONTEXT_TOTAL_BYTES_MAX:,} bytes; send a smaller context or fewer events",
         )
+    shared = Shared(parse_time(batch.sent_at), object_bytes(batch.context))
     outcome = Outcome(Rows([], []), [])
     own_bytes: list[bytes] = []
     for index, event in enumerate(batch.events):
@@ -266,7 +270,7 @@ def process(batch: Batch, request: Request, tools: Tools, raws: Callable[[], lis
             envelope = salvage(own_bytes[index])
         else:
             envelope = event
-        draft = Draft(envelope, batch, request, tools)
+        draft = Draft(envelope, shared, request, tools)
         try:
             if isinstance(event, Rejected):
                 raise event
@@ -282,14 +286,24 @@ def process(batch: Batch, request: Request, tools: Tools, raws: Callable[[], lis
     return outcome
 
 
-def _first_time(*values: str | int | float | None) -> int | None:
-    """The first of these that can be read as a time."""
-    times = (parse_time(value) for value in values)
-    return next((time for time in times if time is not None), None)
+def _measure(field: str, raw: Raw) -> None:
+    size = len(memoryview(raw))
+    if size > EVENT_BYTES_MAX:
+        raise Rejected(
+            Reason.EVENT_TOO_LARGE,
+            f"/{field}",
+            f"{field} is {size:,} bytes, the limit is {EVENT_BYTES_MAX:,}; send less with the event",
+        )
+
+
+def _sent_ms(draft: Draft) -> int | None:
+    return parse_time(draft.envelope.sentAt) if draft.batch.sent_at is None else draft.batch.sent_at
 
 
 def _identifier(value: str | int | float | None, field: str) -> str:
-    text = "" if value is None else str(value)
+    if value is None:
+        return ""
+    text = str(value)
     if len(text) > ID_CHARS_MAX:
         raise Rejected(
             Reason.EVENT_FIELD_INVALID,
@@ -308,8 +322,7 @@ def _row(draft: Draft) -> EventRow:
     envelope, request, page, checked = draft.envelope, draft.request, draft.page, draft.checked
     assert draft.context is not None  # `read` ran before
     assert draft.device is not None
-    known, device = draft.context.known, draft.device
-    campaign = known.campaign
+    context, device = draft.context, draft.device
     # By position, in the order of the columns: by name it costs four times as much, for each event.
     return EventRow(
         draft.message_id,
@@ -335,11 +348,11 @@ def _row(draft: Draft) -> EventRow:
         draft.referrer,
         draft.referrer_host,
         draft.channel,
-        page.utm_source or campaign.source[:TEXT_CHARS_MAX],
-        page.utm_medium or campaign.medium[:TEXT_CHARS_MAX],
-        page.utm_campaign or campaign.name[:TEXT_CHARS_MAX],
-        page.utm_term or campaign.term[:TEXT_CHARS_MAX],
-        page.utm_content or campaign.content[:TEXT_CHARS_MAX],
+        page.utm_source or context.utm_source,
+        page.utm_medium or context.utm_medium,
+        page.utm_campaign or context.utm_campaign,
+        page.utm_term or context.utm_term,
+        page.utm_content or context.utm_content,
         page.click_id_type,
         page.click_id,
         device.browser,
@@ -348,21 +361,21 @@ def _row(draft: Draft) -> EventRow:
         device.os_version,
         device.device_class,
         draft.country,
-        known.locale[:64],
-        known.timezone[:64],
-        pixels(known.screen.width),
-        pixels(known.screen.height),
-        pixels(known.screen.innerWidth),
-        pixels(known.screen.innerHeight),
+        context.language,
+        context.time_zone,
+        context.screen_width,
+        context.screen_height,
+        context.viewport_width,
+        context.viewport_height,
         device.is_bot,
         device.bot_reason,
         checked.conversion,
         checked.value,
         checked.currency,
-        f"{known.library.name[:64]} {known.library.version[:32]}".strip(),
+        context.library,
         _raw_text(draft.properties),
         _raw_text(envelope.traits),
-        draft.context.text,
+        context.text,
         [violation.word() for violation in checked.violations],
     )
 
@@ -379,7 +392,7 @@ def _failed(draft: Draft, rejected: Rejected, raw: bytes) -> FailedRow:
         source_id=request.source_id,
         visitor_id=draft.visitor_id or _shortened(envelope.anonymousId),
         user_id=draft.user_id or _shortened(envelope.userId),
-        sent_at=draft.sent_at or _first_time(draft.batch.sent_at, envelope.sentAt),
+        sent_at=_sent_ms(draft),
         received_at=request.received_ms,
         reason=rejected.reason.word,
         pointer=rejected.pointer,

@@ -12,6 +12,7 @@ from enum import Enum
 class Reason(Enum):
     """Each member is (word, HTTP status, event?). The word is what SQL, metrics and answers show."""
 
+    NOT_HTTP = ("not_http", 400)
     NOT_JSON = ("not_json", 400)
     BODY_EMPTY = ("body_empty", 400)
     NOT_A_BATCH = ("not_a_batch", 400)
@@ -23,6 +24,7 @@ class Reason(Enum):
     ORIGIN_NOT_ALLOWED = ("origin_not_allowed", 403)
     NOT_FOUND = ("not_found", 404)
     METHOD_NOT_ALLOWED = ("method_not_allowed", 405)
+    HEAD_TOO_SLOW = ("head_too_slow", 408)
     BODY_TOO_SLOW = ("body_too_slow", 408)
     BODY_TOO_LARGE = ("body_too_large", 413)
     URL_TOO_LONG = ("url_too_long", 414)
@@ -30,6 +32,7 @@ class Reason(Enum):
     WRONG_ENCODING = ("wrong_encoding", 415)
     HEADERS_TOO_LARGE = ("headers_too_large", 431)
     INTERNAL = ("internal", 500)
+    TOO_BUSY = ("too_busy", 503)
     SPOOL_UNAVAILABLE = ("spool_unavailable", 503)
 
     EVENT_NOT_OBJECT = ("event_not_object", 200)

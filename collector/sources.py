@@ -7,11 +7,13 @@ a hash. Running workers see a change at once for a key they do not know, and wit
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -58,6 +60,20 @@ def key_hash(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
 
+@contextlib.contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """Keep others from changing the file between our reading and our writing it."""
+    try:
+        if not data_dir.is_dir():  # then there is no file either, and what follows says so
+            yield
+            return
+        with (data_dir / f".{FILE_NAME}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise SourceError(f"{data_dir} cannot be written: {error.strerror}; check the data directory") from error
+
+
 def read_sources(data_dir: Path) -> list[Source]:
     """All sources, in the order they were added; empty where there is no file yet. Raises SourceError."""
     path = data_dir / FILE_NAME
@@ -74,43 +90,47 @@ def add_source(data_dir: Path, name: str, origins: list[str]) -> tuple[Source, s
     name = name.strip()
     if not name or len(name) > NAME_CHARS_MAX or not name.isprintable():
         raise SourceError(f"a source's name has 1 to {NAME_CHARS_MAX} printable characters; choose another")
-    sources = read_sources(data_dir)
-    if any(known.name == name for known in sources):
-        raise SourceError(f"there is a source named {name!r} already; choose another name")
-    if len(sources) >= SOURCES_MAX:
-        raise SourceError(f"there are {SOURCES_MAX:,} sources, the limit; disable and reuse one")
+    normal_origins = [normal_origin(origin) for origin in origins]
     server_key = _new_server_key()
-    source = Source(
-        id=_free_id(name, {known.id for known in sources}),
-        name=name,
-        write_key="fw_" + secrets.token_urlsafe(15),
-        server_key_hash=key_hash(server_key),
-        origins=[normal_origin(origin) for origin in origins],
-    )
-    _write(data_dir, [*sources, source])
+    with _alone(data_dir):
+        sources = read_sources(data_dir)
+        if any(known.name == name for known in sources):
+            raise SourceError(f"there is a source named {name!r} already; choose another name")
+        if len(sources) >= SOURCES_MAX:
+            raise SourceError(f"there are {SOURCES_MAX:,} sources, the limit; disable and reuse one")
+        source = Source(
+            id=_free_id(name, {known.id for known in sources}),
+            name=name,
+            write_key="fw_" + secrets.token_urlsafe(15),
+            server_key_hash=key_hash(server_key),
+            origins=normal_origins,
+        )
+        _write(data_dir, [*sources, source])
     return source, server_key
 
 
 def renew_server_key(data_dir: Path, source_id: str) -> str:
     """Give a source a new server key, which ends the old one, and return it. Raises SourceError."""
-    sources = read_sources(data_dir)
-    for source in sources:
-        if source.id == source_id:
-            server_key = _new_server_key()
-            source.server_key_hash = key_hash(server_key)
-            _write(data_dir, sources)
-            return server_key
+    with _alone(data_dir):
+        sources = read_sources(data_dir)
+        for source in sources:
+            if source.id == source_id:
+                server_key = _new_server_key()
+                source.server_key_hash = key_hash(server_key)
+                _write(data_dir, sources)
+                return server_key
     raise SourceError(f"there is no source {source_id!r}")
 
 
 def disable_source(data_dir: Path, id_or_name: str) -> Source:
     """Refuse events of a source from now on; its stored events stay. Raises SourceError."""
-    sources = read_sources(data_dir)
-    for source in sources:
-        if id_or_name in (source.id, source.name):
-            source.enabled = False
-            _write(data_dir, sources)
-            return source
+    with _alone(data_dir):
+        sources = read_sources(data_dir)
+        for source in sources:
+            if id_or_name in (source.id, source.name):
+                source.enabled = False
+                _write(data_dir, sources)
+                return source
     known = ", ".join(source.id for source in sources[:10]) or "none yet"
     raise SourceError(f"there is no source {id_or_name!r}; known are: {known}")
 

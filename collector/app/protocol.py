@@ -20,6 +20,8 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from collector.reason import Reason
+
 HEAD_BYTES_MAX = 32_768  # more than any browser sends, cookies included
 URL_BYTES_MAX = 8_192
 HEADERS_MAX = 100
@@ -107,7 +109,7 @@ class Protocol(HttpToolsProtocol):
         if self._surplus:
             sentence = f"{self._concurrency_max:,} connections are open, the limit; send it again later"
             later = (b"retry-after: %d" % RETRY_AFTER_SECONDS, b"access-control-expose-headers: retry-after")
-            self._refuse(503, "too_busy", sentence, later)
+            self._refuse(Reason.TOO_BUSY, sentence, later)
             return
         super().on_headers_complete()
         self._in_body = True
@@ -161,7 +163,7 @@ class Protocol(HttpToolsProtocol):
         """Give a new parser the head without the offer; what follows is the body that it is."""
         method = self.parser.get_method()
         if method == b"CONNECT":
-            self._refuse(400, "not_http", "the collector is no proxy; send events to it")
+            self._refuse(Reason.NOT_HTTP, "the collector is no proxy; send events to it")
             return
         head = [method + b" " + self.url + b" HTTP/1.1"]
         head += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
@@ -177,21 +179,21 @@ class Protocol(HttpToolsProtocol):
     def _head_too_slow(self) -> None:
         if self._begun:
             sentence = f"the request's head took over {HEAD_SECONDS_MAX:.0f} s; send it in one go"
-            self._refuse(408, "head_too_slow", sentence)
+            self._refuse(Reason.HEAD_TOO_SLOW, sentence)
         else:
             self._real_transport.close()  # nothing was asked, so nothing is answered
 
     def _refuse_garbage(self) -> None:
-        self._refuse(400, "not_http", "this is not HTTP/1.1 as RFC 9112 has it; send a well-formed request")
+        self._refuse(Reason.NOT_HTTP, "this is not HTTP/1.1 as RFC 9112 has it; send a well-formed request")
 
     def _refuse_head(self) -> None:
         if len(self.url) > URL_BYTES_MAX:
-            self._refuse(414, "url_too_long", f"the URL is over {URL_BYTES_MAX:,} bytes, the limit; use POST")
+            self._refuse(Reason.URL_TOO_LONG, f"the URL is over {URL_BYTES_MAX:,} bytes, the limit; use POST")
             return
         limits = f"{HEADERS_MAX} headers or {HEAD_BYTES_MAX:,} bytes, the limits"
-        self._refuse(431, "headers_too_large", f"the request's head is over {limits}; send fewer cookies and headers")
+        self._refuse(Reason.HEADERS_TOO_LARGE, f"the request's head is over {limits}; send fewer cookies and headers")
 
-    def _refuse(self, status: int, reason: str, sentence: str, headers: tuple[bytes, ...] = ()) -> None:
+    def _refuse(self, reason: Reason, sentence: str, headers: tuple[bytes, ...] = ()) -> None:
         if self._refused:
             return
         self._refused = True
@@ -204,8 +206,15 @@ class Protocol(HttpToolsProtocol):
                 return
             self.cycle.disconnected = True  # it waits for a body that will not come
             self.cycle.message_event.set()
-        body = json.dumps({"error": sentence, "reason": reason}).encode()
-        head: list[Any] = [b"HTTP/1.1 %d %b" % (status, _PHRASES[status]), b"content-type: application/json", *headers]
+        count = getattr(self.app, "count_refusal", None)  # the Collector's; in a test there may be another behind us
+        if count is not None:
+            count(reason)
+        body = json.dumps({"error": sentence, "reason": reason.word}).encode()
+        head: list[Any] = [
+            b"HTTP/1.1 %d %b" % (reason.status, _PHRASES[reason.status]),
+            b"content-type: application/json",
+            *headers,
+        ]
         head += [b"access-control-allow-origin: *", b"content-length: %d" % len(body), b"connection: close", b"", body]
         self.transport.write(b"\r\n".join(head))
         self.transport.close()

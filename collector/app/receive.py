@@ -228,10 +228,10 @@ class Collector:
                 outcome = self._judge(batch, self._request(scope, facts, access), lambda: list(batch.raws))
                 await self._make_durable(outcome)
         except Refused as refused:
-            self._counters.add(f'refused_total{{reason="{refused.reason.word}"}}')
+            self.count_refusal(refused.reason)
         except Exception:
             log.exception("a pixel failed")
-            self._counters.add(f'refused_total{{reason="{Reason.INTERNAL.word}"}}')
+            self.count_refusal(Reason.INTERNAL)
         await send({"type": "http.response.start", "status": 200, "headers": _PIXEL_HEADERS})
         await send({"type": "http.response.body", "body": PIXEL if method == "GET" else b""})
 
@@ -298,9 +298,13 @@ class Collector:
         for verdict in outcome.rejected:
             counters.add(f'rejected_total{{reason="{verdict.reason}"}}')
 
+    def count_refusal(self, reason: Reason) -> None:
+        """Count one request that was refused whole, here or before it was a request."""
+        self._counters.add(f'refused_total{{reason="{reason.word}"}}')
+
     async def _refuse(self, send: Send, refused: Refused, allow: bytes = b"POST, OPTIONS") -> None:
         reason = refused.reason
-        self._counters.add(f'refused_total{{reason="{reason.word}"}}')
+        self.count_refusal(reason)
         headers = [_JSON, _CORS]
         if reason is Reason.SPOOL_UNAVAILABLE:
             headers.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode()))

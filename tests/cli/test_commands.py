@@ -6,6 +6,7 @@ import json
 import re
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,15 @@ def test_a_server_key_is_shown_once_and_kept_only_as_a_hash(collector: Serving) 
     assert added["server_key"] not in footfall("sources", "list", "--json", "--data", collector.data_dir).stdout
     event = {"type": "track", "event": "server_side", "userId": "u1"}
     assert collector.send(event, key=added["server_key"]).status == 200
+
+
+def test_sources_added_at_the_same_moment_are_all_kept(tmp_path: Path) -> None:
+    footfall("migrate", "--data", tmp_path / "data")
+    with ThreadPoolExecutor(6) as pool:
+        done = list(pool.map(lambda n: footfall("sources", "add", f"S{n}", "--data", tmp_path / "data"), range(6)))
+    assert [one.returncode for one in done] == [0] * 6
+    listed = json.loads(footfall("sources", "list", "--json", "--data", tmp_path / "data").stdout)
+    assert sorted(source["id"] for source in listed) == [f"s{n}" for n in range(6)]
 
 
 def test_a_disabled_source_is_refused_while_serving(collector: Serving) -> None:

@@ -163,6 +163,7 @@ def test_a_spool_that_cannot_be_written_is_our_failure_and_to_be_sent_again(edge
 
     status, headers, told = edge.ask(breaking, [])
     assert (status, told["reason"], headers[b"retry-after"]) == (503, "spool_unavailable", b"5")
+    assert headers[b"access-control-expose-headers"] == b"retry-after"
     counted = read_counters(edge.data_dir / "run")
     assert counted["received_total"] == 0
     assert counted['refused_total{reason="spool_unavailable"}'] == 1

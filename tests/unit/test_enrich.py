@@ -14,6 +14,7 @@ from collector.enrich import (
     Request,
     country_of,
     device_of,
+    object_bytes,
     pixels,
     read_context,
     read_page,
@@ -46,17 +47,17 @@ def raw(value: Any) -> Raw | UnsetType:
     ],
 )
 def test_an_event_s_context_lies_over_its_batch_s(batch: Any, event: Any, merged: Any) -> None:
-    assert json.loads(read_context(raw(batch), raw(event)).text) == merged
+    assert json.loads(read_context(object_bytes(raw(batch)), raw(event)).text) == merged
 
 
 def test_a_large_context_is_read_like_a_small_one() -> None:
     large = {"locale": "fr", "filler": "x" * 10_000}
-    facts = read_context(raw(large), raw({"timezone": "Europe/Paris"}))
+    facts = read_context(object_bytes(raw(large)), raw({"timezone": "Europe/Paris"}))
     assert (facts.known.locale, facts.known.timezone) == ("fr", "Europe/Paris")
 
 
 def test_no_context_is_the_same_for_all() -> None:
-    assert read_context(UNSET, UNSET) is NO_CONTEXT
+    assert read_context(b"", UNSET) is NO_CONTEXT
 
 
 def test_one_odd_field_costs_only_itself() -> None:
@@ -69,7 +70,7 @@ def test_one_odd_field_costs_only_itself() -> None:
         "campaign": {"source": "news", "name": 7, "medium": {"deep": 1}},
         "userAgent": 5,
     }
-    known = read_context(raw(context), UNSET).known
+    known = read_context(object_bytes(raw(context)), UNSET).known
     assert (known.locale, known.timezone) == ("", "Asia/Tokyo")
     assert (known.page.url, known.page.title, known.page.referrer) == ("https://a.example/", "", "")
     assert (known.screen.width, known.screen.height) == (0, 1080)
@@ -78,7 +79,7 @@ def test_one_odd_field_costs_only_itself() -> None:
 
 
 def test_nesting_beyond_reading_costs_no_event() -> None:
-    facts = read_context(Raw(b'{"locale":"fr","page":{"url":' + DEEP + b'},"x":' + DEEP + b"}"), UNSET)
+    facts = read_context(object_bytes(Raw(b'{"locale":"fr","page":{"url":' + DEEP + b'},"x":' + DEEP + b"}")), UNSET)
     assert facts.known.locale == "fr"
 
 
@@ -130,8 +131,8 @@ def test_only_a_server_speaks_for_its_visitor() -> None:
 )
 def test_an_address_is_taken_out_however_it_is_spelled(context: bytes) -> None:
     assert b"192.0.2.7" not in without_address(context)
-    assert "192.0.2.7" not in read_context(Raw(context), UNSET).text
-    assert "192.0.2.7" not in read_context(Raw(b'{"locale":"fr"}'), Raw(context)).text
+    assert "192.0.2.7" not in read_context(object_bytes(Raw(context)), UNSET).text
+    assert "192.0.2.7" not in read_context(b'{"locale":"fr"}', Raw(context)).text
     event = b'{"event":"e","context":' + context + b',"properties":{"ip":"mine"}}'
     kept = without_secrets(event)
     assert b"192.0.2.7" not in kept
