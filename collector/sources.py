@@ -67,9 +67,12 @@ def _alone(data_dir: Path) -> Iterator[None]:
         if not data_dir.is_dir():  # then there is no file either, and what follows says so
             yield
             return
-        with (data_dir / f".{FILE_NAME}.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        descriptor = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise SourceError(f"{data_dir} cannot be written: {error.strerror}; check the data directory") from error
 

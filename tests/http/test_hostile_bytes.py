@@ -22,7 +22,7 @@ from collector.decode import (
     raw_events,
     snake_case,
 )
-from collector.enrich import Request, read_context, without_secrets
+from collector.enrich import Request, object_bytes, read_context, without_secrets
 from collector.geo import open_geo
 from collector.identity import Salts
 from collector.paths import DEFAULT_PLAN_DIR
@@ -200,7 +200,7 @@ def test_a_name_in_snake_case_stays_as_it_is(name: str) -> None:
 @given(outer=VALUES, inner=VALUES)
 def test_any_context_is_read_and_loses_its_address(outer: Any, inner: Any) -> None:
     raws = [msgspec.Raw(json.dumps(value).replace("\\ud", "\\ue").encode()) for value in (outer, inner)]
-    facts = read_context(*raws)
+    facts = read_context(object_bytes(raws[0]), raws[1])
     assert "ip" not in json.loads(facts.text)
 
 

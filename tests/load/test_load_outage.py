@@ -159,7 +159,7 @@ class CuttingProxy:
             return
 
 
-@pytest.mark.parametrize("cuts", [1, 12])
+@pytest.mark.parametrize("cuts", [1, 4])
 def test_an_insert_whose_answer_is_cut_off_is_stored_once(
     clickhouse_url: str, tmp_path: Path, cuts: int, request: pytest.FixtureRequest
 ) -> None:
