@@ -54,7 +54,7 @@ class Protocol(HttpToolsProtocol):
         self._in_head = True
         self._in_body = False
         self._head_begins_here = False
-        self._read_bytes = 0
+        self._read_bytes = self._first_bytes = 0
         self._unparsed_bytes = 0
         self._lingered_bytes = 0
         self._begun = False
@@ -94,6 +94,7 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
         self._begun = self._in_head = self._head_begins_here = True
         self._unparsed_bytes = 0
+        self._first_bytes = self._read_bytes
         self._deadline.cancel()
         self._deadline = self.loop.call_later(HEAD_SECONDS_MAX, self._head_too_slow)
 
@@ -172,7 +173,8 @@ class Protocol(HttpToolsProtocol):
         self.parser.feed_data(b"\r\n".join([*head, b"", b""]))
 
     def _head_is_large(self) -> bool:
-        if self._read_bytes + self._unparsed_bytes <= HEAD_BYTES_MAX:
+        read_since_bytes = 0 if self._head_begins_here else self._unparsed_bytes + self._read_bytes
+        if self._first_bytes + read_since_bytes <= HEAD_BYTES_MAX:
             return False  # all that was read since the head began is less
         return sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES_MAX
 

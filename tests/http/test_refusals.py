@@ -282,6 +282,18 @@ def test_a_url_and_a_head_have_limits(collector: Serving) -> None:
         assert (read.status, read.reason) == (431, "headers_too_large")
 
 
+@pytest.mark.parametrize("first_bytes", [1, 10_000, 50_000, 88_000])
+def test_a_large_head_is_refused_wherever_it_is_cut_into_reads(collector: Serving, first_bytes: int) -> None:
+    request = post(good(collector), *(b"X-%d: %b" % (number, b"a" * 1_000) for number in range(90)))
+    with socket.create_connection(("127.0.0.1", collector.port), timeout=ANSWER_SECONDS_MAX) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(request[:first_bytes])
+        # Its own answer on another connection shows that the collector has read what came before.
+        assert collector.request("GET", "/livez").status == 200
+        connection.sendall(request[first_bytes:])
+        assert b" 431 " in connection.recv(65_536).split(b"\r\n")[0]
+
+
 def test_a_header_without_end_is_cut_off(collector: Serving) -> None:
     with socket.create_connection(("127.0.0.1", collector.port), timeout=ANSWER_SECONDS_MAX) as connection:
         connection.sendall(b"POST /v1/batch HTTP/1.1\r\nX: ")

@@ -20,7 +20,7 @@ from load.spooled import (
     record,
 )
 
-from collector.load import GENERATION_IDS, RecentIds, read_positions
+from collector.load import GENERATION_IDS, RECALL_MS, RecentIds, read_positions
 from collector.record import EventRow
 from collector.spool import segments
 from collector.store import Store
@@ -109,7 +109,7 @@ def _happened_long_ago(later_ms: int) -> tuple[EventRow, EventRow]:
 
 
 def _slow_second_attempt(later_ms: int) -> tuple[EventRow, EventRow]:
-    """Sent at once, but the second request took five seconds: its event_time is later than the first's arrival."""
+    """Sent at once, but the second request was slow: its event_time is later than the first's arrival."""
     return (
         event("x", received_ms=NOW_MS, occurred_ms=NOW_MS - 10, sent_ms=NOW_MS - 10, event_ms=NOW_MS),
         event(
@@ -179,29 +179,34 @@ def test_the_same_id_of_two_sources_is_two_events(store: Store, data: Data) -> N
     assert counts == [("one", 1), ("two", 1)]
 
 
-def test_an_event_sent_again_after_a_restart_of_the_loader_is_stored_once(store: Store, data: Data) -> None:
-    # All kinds in one database: each has an id and a visitor of its own.
+@pytest.mark.parametrize("remembered", [True, False])
+def test_an_event_sent_again_after_a_restart_of_the_loader_is_stored_once(
+    store: Store, data: Data, remembered: bool
+) -> None:
+    """Found in what a new loader remembers, and where that begins after all first attempts, in the database."""
+    # All kinds in one database: each has an id of its own.
+    later_ms = MINUTE_MS if remembered else RECALL_MS + MINUTE_MS
     seconds = []
     for number, attempt in enumerate(ATTEMPTS):
-        pair = attempt(MINUTE_MS)
+        pair = attempt(later_ms)
         for row in pair:
             row.message_id = f"m{number}"
             row.properties = event(row.message_id).properties
             row.visitor_id = f"v{number % 2}"
         data.segment(record([pair[0]]))
         seconds.append(pair[1])
+    newest_ms = NOW_MS + 3_000 + (0 if remembered else RECALL_MS)
+    data.segment(record([event("newest", received_ms=newest_ms)]))
     data.load(store)
-    data.now_ms = NOW_MS + 3_000  # the restart: this loader's memory begins after all first attempts
     loader = data.loader(store)
     loader.recover()
-    data.now_ms = NOW_MS + MINUTE_MS
     for row in seconds:
         data.segment(record([row]))
         load_all(loader)
-    data.segment(record([event("new", received_ms=NOW_MS + MINUTE_MS)]))
+    data.segment(record([event("new", received_ms=NOW_MS + later_ms)]))
     load_all(loader)
     ids = [f"m{number}" for number in range(len(ATTEMPTS))]
-    assert_exactly_once(store, data, [*ids, "new"], deduplicated=len(ATTEMPTS))
+    assert_exactly_once(store, data, [*ids, "newest", "new"], deduplicated=len(ATTEMPTS))
 
 
 def test_a_rejected_event_sent_again_after_a_restart_is_kept_once(store: Store, data: Data) -> None:
