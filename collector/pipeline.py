@@ -45,7 +45,7 @@ from collector.referrer import Page, classify, parse_page
 # An event may wait this long in a browser's queue. Older claims are taken to be a wrong clock, not patience.
 OFFLINE_MS_MAX = 30 * 24 * 3_600_000
 # Rows repeat the batch's context. This bounds what one request can unfold to.
-CONTEXT_TOTAL_BYTES_MAX = 8_000_000
+CONTEXT_TOTAL_BYTES_MAX = 2_000_000
 SEQUENCE_MAX = 2**32 - 1
 
 _UNPLANNED = Checked(event_version=0, conversion="", value="0", currency="", violations=(), rejected=None)

@@ -142,8 +142,8 @@ def _clock_ahead_without_sent_at(later_ms: int) -> tuple[EventRow, EventRow]:
 def _clock_set_back_between(later_ms: int) -> tuple[EventRow, EventRow]:
     """The clock was ahead and was put right between the attempts: it is sent before it happened."""
     first, second = _credible(later_ms)
-    first.occurred_at = second.occurred_at = NOW_MS + 3_600_000
-    first.sent_at = NOW_MS + 3_600_000 + 1_000
+    first.occurred_at = second.occurred_at = NOW_MS + DAY_MS
+    first.sent_at = NOW_MS + DAY_MS + 1_000
     second.sent_at = NOW_MS + later_ms
     second.event_time = NOW_MS + later_ms
     return first, second
