@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -90,6 +91,15 @@ class Server(uvicorn.Server):
         on_stop(lambda: setattr(self, "should_exit", True))
         say("ready")
         await serving
+
+
+def settle_memory() -> None:
+    """Take all that was made at the start out of the garbage collector's sight.
+
+    It is kept for as long as the process lives; walking it again and again took a third of the time of an event.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def now_ms() -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -74,6 +76,8 @@ def _prepared(settings: Settings) -> Path:
 
 def _greet(settings: Settings, url: str, first_key: str, *, demo: bool) -> None:
     source = read_sources(Path(settings.data))[0]
+    # `make` installs into .venv, which is on nobody's PATH: name the command as it was called.
+    command = "footfall" if shutil.which("footfall") else shlex.quote(sys.argv[0])
     flag = "" if settings.data == Settings().data else f" --data {settings.data}"
     lines = [f"Footfall is ready at {url}", ""]
     if demo:
@@ -89,9 +93,9 @@ def _greet(settings: Settings, url: str, first_key: str, *, demo: bool) -> None:
         *("    " + line for line in snippet(settings.public_url or url, source.write_key).splitlines()),
         "",
         "  Ask:",
-        f'    footfall sql{flag} "SELECT event, count() FROM events GROUP BY event ORDER BY 2 DESC"',
-        f'    footfall sql{flag} "SELECT * FROM sessions ORDER BY started_at DESC LIMIT 10"',
-        f'    footfall sql{flag} "SELECT * FROM transitions ORDER BY count DESC LIMIT 10"',
+        f'    {command} sql{flag} "SELECT event, count() FROM events GROUP BY event ORDER BY 2 DESC"',
+        f'    {command} sql{flag} "SELECT * FROM sessions ORDER BY started_at DESC LIMIT 10"',
+        f'    {command} sql{flag} "SELECT * FROM transitions ORDER BY count DESC LIMIT 10"',
         "",
     ]
     click.echo("\n".join(lines))

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import uvicorn
 
-from collector.cli.child import Server, log_to_stderr, now_ms, orders
+from collector.cli.child import Server, log_to_stderr, now_ms, orders, settle_memory
 from collector.config import Settings
 from collector.console import SOCKET_NAME, console
 from collector.load import RETRY_SECONDS_MAX, Loader, LoadError
@@ -105,6 +105,7 @@ class Keeper:
             interval_ms=settings.load_interval_ms,
         )
         self._failure = None
+        settle_memory()
 
 
 def main() -> None:

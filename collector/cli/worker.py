@@ -16,7 +16,7 @@ from collector import __version__
 from collector.app.protocol import Protocol
 from collector.app.receive import COUNTER_NAMES, Collector
 from collector.app.site import site, snippet
-from collector.cli.child import Orders, Server, log_to_stderr, now_ms, orders
+from collector.cli.child import Orders, Server, log_to_stderr, now_ms, orders, settle_memory
 from collector.device import prepare
 from collector.geo import GeoError, open_geo
 from collector.identity import Salts
@@ -110,6 +110,7 @@ async def _serve(told: Orders) -> None:
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
     )
+    settle_memory()
     expiring = asyncio.create_task(_expire_hourly(salts))
     await server.run_until_stopped([socket.socket(fileno=told.listener)])
     expiring.cancel()
