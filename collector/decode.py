@@ -255,7 +255,7 @@ def parse_time(value: str | int | float | None) -> int | None:
             moment = datetime.fromisoformat(value[:40])
             if moment.tzinfo is None:
                 moment = moment.replace(tzinfo=UTC)
-            milliseconds = (moment - _EPOCH) // _MILLISECOND
+            milliseconds = round(moment.timestamp() * 1000)  # exact to the microsecond until long after 2100
         else:
             milliseconds = int(value * 1000) if abs(value) < 1e11 else int(value)
     except (ValueError, OverflowError):
@@ -266,8 +266,6 @@ def parse_time(value: str | int | float | None) -> int | None:
 # Nine to fourteen digits are a number. ISO 8601's basic format would take 1711122300000 for a day of the year 1711;
 # its own 8 digits are a date.
 _NUMERIC_CHARS = range(9, 15)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = (datetime(1970, 1, 1, 0, 0, 1) - datetime(1970, 1, 1)) / 1000
 
 
 def _readable(body: bytes) -> bytes:

@@ -24,6 +24,7 @@ from collector.decode import (
 )
 from collector.device import Device
 from collector.enrich import (
+    NO_CONTEXT,
     TEXT_CHARS_MAX,
     TITLE_CHARS_MAX,
     ContextFacts,
@@ -86,10 +87,12 @@ class Outcome(Struct):
 
 
 class Shared(Struct, frozen=True, gc=False):
-    """What all events of a batch share, read once."""
+    """What all events of a batch share, read once. Device and country are None where each event states its own."""
 
     sent_at: int | None
     context: bytes
+    device: Device | None
+    country: str | None
 
 
 class Draft(Struct, gc=False):
@@ -174,8 +177,9 @@ def read(draft: Draft) -> None:
     """Read the context, and from it device and country."""
     request = draft.request
     draft.context = context = read_context(draft.batch.context, draft.envelope.context)
-    draft.device = device_of(request, context.known)
-    draft.country = country_of(request, context.known, draft.tools.geo)
+    shared = draft.batch
+    draft.device = shared.device or device_of(request, context.known)
+    draft.country = country_of(request, context.known, draft.tools.geo) if shared.country is None else shared.country
 
 
 def identify(draft: Draft) -> None:
@@ -261,7 +265,7 @@ def process(batch: Batch, request: Request, tools: Tools, raws: Callable[[], lis
             f"context of {context_bytes:,} bytes for {len(batch.events):,} events unfolds to more than "
             f"{CONTEXT_TOTAL_BYTES_MAX:,} bytes; send a smaller context or fewer events",
         )
-    shared = Shared(parse_time(batch.sent_at), object_bytes(batch.context))
+    shared = _shared(batch, request, tools)
     outcome = Outcome(Rows([], []), [])
     own_bytes: list[bytes] = []
     for index, event in enumerate(batch.events):
@@ -284,6 +288,14 @@ def process(batch: Batch, request: Request, tools: Tools, raws: Callable[[], lis
                 Verdict(index, draft.message_id, rejected.reason.word, rejected.pointer, rejected.fix)
             )
     return outcome
+
+
+def _shared(batch: Batch, request: Request, tools: Tools) -> Shared:
+    sent_ms, context = parse_time(batch.sent_at), object_bytes(batch.context)
+    if request.is_server:  # which may speak for another visitor with each event
+        return Shared(sent_ms, context, None, None)
+    known = NO_CONTEXT.known
+    return Shared(sent_ms, context, device_of(request, known), country_of(request, known, tools.geo))
 
 
 def _measure(field: str, raw: Raw) -> None:

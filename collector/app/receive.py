@@ -17,7 +17,7 @@ import binascii
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 import msgspec
@@ -103,33 +103,16 @@ class _Answer(Struct):
     rejected: list[Any]
 
 
-class _Facts(Struct):
-    """The headers that matter, in one pass over all of them."""
+class _Facts(NamedTuple):
+    """The headers that matter."""
 
-    content_type: bytes = b""
-    encoding: bytes = b""
-    length: bytes = b""
-    authorization: bytes = b""
-    origin: bytes = b""
-    user_agent: bytes = b""
-    forwarded_for: bytes = b""
-    hint_mobile: bytes = b""
-    hint_platform: bytes = b""
-    hint_brands: bytes = b""
-
-
-_WANTED = {
-    b"content-type": "content_type",
-    b"content-encoding": "encoding",
-    b"content-length": "length",
-    b"authorization": "authorization",
-    b"origin": "origin",
-    b"user-agent": "user_agent",
-    b"x-forwarded-for": "forwarded_for",
-    b"sec-ch-ua-mobile": "hint_mobile",
-    b"sec-ch-ua-platform": "hint_platform",
-    b"sec-ch-ua": "hint_brands",
-}
+    content_type: bytes
+    encoding: bytes
+    length: bytes
+    authorization: bytes
+    origin: bytes
+    user_agent: bytes
+    hints: tuple[bytes, bytes, bytes]
 
 
 class Collector:
@@ -154,6 +137,9 @@ class Collector:
         self._now_ms = now_ms
         self._trusted_proxies = trusted_proxies
         self._answers: dict[int, tuple[bytes, Headers]] = {}
+        self._requests, self._received, self._accepted = (
+            counters.slot(name) for name in ("requests_total", "received_total", "accepted_total")
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one ASGI connection."""
@@ -176,7 +162,7 @@ class Collector:
         if method == "OPTIONS":
             await _send(send, 204, _PREFLIGHT, b"")
             return
-        self._counters.add("requests_total")
+        self._counters.slots[self._requests] += 1
         if method != "POST":
             await self._refuse(send, Refused(Reason.METHOD_NOT_ALLOWED, f"{method} is not for events; use POST"))
             return
@@ -215,7 +201,7 @@ class Collector:
     async def _take_pixel(self, scope: Scope, send: Send) -> None:
         """One event by GET. An image is what the page gets, whatever becomes of the event."""
         method = scope["method"]
-        self._counters.add("requests_total")
+        self._counters.slots[self._requests] += 1
         if method not in ("GET", "HEAD"):
             refused = Refused(Reason.METHOD_NOT_ALLOWED, f"{method} is not for the pixel; use GET")
             await self._refuse(send, refused, allow=b"GET, HEAD")
@@ -257,19 +243,19 @@ class Collector:
 
     def _request(self, scope: Scope, facts: _Facts, access: Access) -> Request:
         peer = scope["client"][0] if scope.get("client") else ""
-        if self._trusted_proxies and facts.forwarded_for:
-            peer = client_address(peer, facts.forwarded_for.decode("latin-1"), self._trusted_proxies)
+        if self._trusted_proxies:
+            # Each proxy may add a header of its own (RFC 9110, section 5.3).
+            hops = b",".join(value for header, value in scope["headers"] if header == b"x-forwarded-for")
+            if hops:
+                peer = client_address(peer, hops.decode("latin-1"), self._trusted_proxies)
+        mobile, platform, brands = facts.hints
         return Request(
             received_ms=self._now_ms(),
             source_id=access.source_id,
             is_server=access.is_server,
             address=peer,
             user_agent=facts.user_agent.decode("latin-1"),
-            hints=(
-                facts.hint_mobile.decode("latin-1"),
-                facts.hint_platform.decode("latin-1"),
-                facts.hint_brands.decode("latin-1"),
-            ),
+            hints=(mobile.decode("latin-1"), platform.decode("latin-1"), brands.decode("latin-1")),
         )
 
     def _judge(self, batch: Batch, request: Request, raws: Callable[[], list[bytes]]) -> Outcome:
@@ -292,11 +278,10 @@ class Collector:
             raise Refused(
                 Reason.SPOOL_UNAVAILABLE, f"events cannot be stored now ({problem}); send them again"
             ) from problem
-        counters = self._counters
-        counters.add("received_total", accepted + rejected)
-        counters.add("accepted_total", accepted)
+        self._counters.slots[self._received] += accepted + rejected
+        self._counters.slots[self._accepted] += accepted
         for verdict in outcome.rejected:
-            counters.add(f'rejected_total{{reason="{verdict.reason}"}}')
+            self._counters.add(f'rejected_total{{reason="{verdict.reason}"}}')
 
     def count_refusal(self, reason: Reason) -> None:
         """Count one request that was refused whole, here or before it was a request."""
@@ -327,13 +312,17 @@ def _length(body: bytes) -> tuple[bytes, bytes]:
 
 
 def _facts(headers: Headers) -> _Facts:
-    facts = _Facts()
-    for header, value in headers:
-        if (field := _WANTED.get(header)) is not None:
-            if field == "forwarded_for" and facts.forwarded_for:
-                value = facts.forwarded_for + b"," + value  # noqa: PLW2901 - each proxy may add a header of its own
-            setattr(facts, field, value)
-    return facts
+    """Look the headers up. Of one that is repeated the last counts; those that may be are read elsewhere."""
+    get = dict(headers).get
+    return _Facts(
+        content_type=get(b"content-type", b""),
+        encoding=get(b"content-encoding", b""),
+        length=get(b"content-length", b""),
+        authorization=get(b"authorization", b""),
+        origin=get(b"origin", b""),
+        user_agent=get(b"user-agent", b""),
+        hints=(get(b"sec-ch-ua-mobile", b""), get(b"sec-ch-ua-platform", b""), get(b"sec-ch-ua", b"")),
+    )
 
 
 def _check_type(content_type: bytes) -> None:
