@@ -6,6 +6,7 @@ defaults have moved between ClickHouse releases are stated on every insert.
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import threading
 from collections.abc import Sequence
@@ -56,6 +57,21 @@ def database_of(dsn: str) -> str:
     return name
 
 
+def check_engine(dsn: str) -> None:
+    """Make sure that the engine a DSN names can be had at all.
+
+    Raises:
+        StoreError: the DSN cannot be used, or names the embedded engine, which is not installed.
+    """
+    database_of(dsn)
+    if dsn.startswith("chdb:") and importlib.util.find_spec("chdb") is None:
+        raise StoreError(
+            "the embedded engine is not installed; run `pip install 'footfall[embedded]'`, "
+            "or name a ClickHouse server in clickhouse (FOOTFALL_CLICKHOUSE)",
+            transient=False,
+        )
+
+
 class Store:
     """A database, opened. One client, one query at a time per Store; open a second Store for a second lane."""
 
@@ -65,6 +81,7 @@ class Store:
         A read-only Store answers queries of people: it may change no data, and unqualified names are looked up in the
         project's database, which must exist.
         """
+        check_engine(dsn)
         self.database = database_of(dsn)
         self._lock = threading.Lock()
         target = _without_database(dsn)

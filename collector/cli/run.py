@@ -20,7 +20,7 @@ from collector.paths import DEFAULT_PLAN_DIR, TAG_DIR
 from collector.plan import load_plan
 from collector.simulate import DriveError, drive
 from collector.sources import add_source, read_sources, renew_server_key
-from collector.store import database_of
+from collector.store import check_engine
 
 SIMULATION_SOURCE = "Simulated visitors"
 
@@ -40,7 +40,7 @@ def run(settings: Settings, *, demo: bool, simulate: int, seed: int) -> int:
     """
     data_dir = _prepared(settings)
     held = lock.acquire(data_dir, "footfall demo" if demo else "footfall serve")
-    database_of(settings.dsn)
+    check_engine(settings.dsn)
     remember(settings)
     load_plan(Path(settings.plan) if settings.plan else DEFAULT_PLAN_DIR)
     if not (TAG_DIR / "footfall.js").is_file():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -121,8 +123,6 @@ def test_the_snippet_has_the_write_key_and_the_address(collector: Serving) -> No
     ],
 )
 def test_sql_answers_in_every_format_while_serving(collector: Serving, fmt: str, starts: bytes) -> None:
-    import subprocess
-
     from serving import FOOTFALL
 
     command = [FOOTFALL, "sql", "SELECT 7 AS n", "--format", fmt, "--data", str(collector.data_dir)]
@@ -295,3 +295,15 @@ def test_a_directory_is_not_loaded_into_another_database_by_mistake(tmp_path: Pa
     query = ("sql", "SELECT count() FROM events", "--format", "CSV", "--data", tmp_path / "data")
     named = footfall(*query, FOOTFALL_CLICKHOUSE=dsn)
     assert named.stdout == '"count()"\n1\n', named.stderr
+
+
+def test_without_the_embedded_engine_serve_says_how_to_get_it(tmp_path: Path) -> None:
+    """As after `pip install footfall` without its extra: no chdb is found."""
+    hide = "import sys; sys.modules['chdb'] = None\n"
+    hide += "import importlib.util as u; find = u.find_spec\n"
+    hide += "u.find_spec = lambda name, package=None: None if name == 'chdb' else find(name, package)\n"
+    start = f"from collector.cli import main; main(['serve', '--port', '0', '--data', {str(tmp_path / 'data')!r}])"
+    done = subprocess.run([sys.executable, "-c", hide + start], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "pip install 'footfall[embedded]'" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
