@@ -131,7 +131,10 @@ def demo(settings: Settings, simulate: int, seed: int) -> int:
 @click.option("--format", "fmt", metavar="F", default="Pretty", help="Pretty, CSV, JSON, JSONEachRow or Parquet.")
 @_with_data
 def sql(settings: Settings, query: str, fmt: str) -> None:
-    """Ask the database: footfall sql "SELECT event, count() FROM events GROUP BY event"."""
+    """Ask the database one question.
+
+    For example: footfall sql "SELECT event, count() FROM events GROUP BY event"
+    """
     from collector.cli.ask import ask, opened
     from collector.console import answer
     from collector.store import FORMATS, Store
@@ -233,7 +236,10 @@ def sources_disable(settings: Settings, source: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_with_data
 def doctor(settings: Settings, as_json: bool) -> int:
-    """Look at everything and say what is wrong; exit 1 when something is."""
+    """Look at everything; exit 1 if something is wrong.
+
+    Also accounts for every event: received = stored + spooled + deduplicated + rejected + dropped.
+    """
     from collector.cli.doctor import examine
 
     diagnosis = examine(settings)
@@ -248,7 +254,10 @@ def doctor(settings: Settings, as_json: bool) -> int:
 @command.command()
 @_with_server
 def migrate(settings: Settings) -> None:
-    """Bring the database's tables and views up to date; `serve` does so at its start."""
+    """Bring tables and views up to date.
+
+    `footfall serve` does so at its start; this is for those who want to do it before.
+    """
     from collector.cli.ask import ask, opened
     from collector.migrate import migrate as apply
     from collector.store import Store
