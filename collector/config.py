@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
+from collector.paths import DEFAULT_PLAN_DIR
+
 ENVIRONMENT_PREFIX = "FOOTFALL_"
 # Set by tests and by the shell around us; they configure no collector.
 _CONFIG_VARIABLE = "FOOTFALL_CONFIG"
@@ -51,6 +53,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Rows of one insert into ClickHouse at most."""
     load_interval_ms: Annotated[int, Meta(ge=10, le=60_000)] = 500
     """Least time between two inserts while there is little to load."""
+
+    @property
+    def plan_dir(self) -> Path:
+        """The folder of the tracking plan: the configured one, or the one that ships."""
+        return Path(self.plan) if self.plan else DEFAULT_PLAN_DIR
 
     @property
     def dsn(self) -> str:

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -68,10 +69,12 @@ class _LooseBody(Struct, gc=False):
     writeKey: Raw | UnsetType = UNSET
 
 
+T = TypeVar("T", bound=Struct)
+
 _decode_body = msgspec.json.Decoder(_Body).decode
 _decode_loose = msgspec.json.Decoder(_LooseBody).decode
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
-_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_raws = msgspec.json.Decoder(list[Raw]).decode
 _decode_scalar = msgspec.json.Decoder(str | int | float | None).decode
 
@@ -127,23 +130,22 @@ def raw_events(body: bytes) -> list[bytes]:
     return [bytes(raw) for raw in _decode_loose(_readable(body)).batch]
 
 
-def salvage(raw: bytes) -> Envelope:
-    """What can be read of an event that was rejected for its shape, so that its failed row still says whose it is."""
-    envelope = Envelope()
+def salvage(raw: bytes, shape: type[T]) -> T:
+    """Read field by field what a strict read refused: a field of a wrong type must not cost the others."""
+    found: dict[str, Any] = {}
     try:
-        fields = _decode_fields(raw)
+        fields = decode_fields(raw)
     except (msgspec.DecodeError, RecursionError):
-        return envelope
-    for field in _ENVELOPE_FIELDS:
-        if field.name in fields:
-            try:
-                setattr(envelope, field.name, msgspec.json.decode(fields[field.name], type=field.type))
-            except (msgspec.DecodeError, RecursionError):
-                continue
-    return envelope
-
-
-_ENVELOPE_FIELDS = msgspec.structs.fields(Envelope)
+        return shape()
+    for field in msgspec.structs.fields(shape):
+        if field.name not in fields:
+            continue
+        try:
+            found[field.name] = msgspec.json.decode(fields[field.name], type=field.type)
+        except (msgspec.DecodeError, RecursionError):
+            if isinstance(field.type, type) and issubclass(field.type, Struct):
+                found[field.name] = salvage(bytes(fields[field.name]), field.type)
+    return shape(**found)
 
 
 def decode_pixel(query: str) -> Batch:
@@ -315,7 +317,7 @@ def _decode_one(raw: bytes) -> Envelope | Rejected:
 def _without_odd_sequence(raw: bytes) -> Envelope | Rejected | None:
     """The event, when only its `sequence` is odd (1.0, "7"): that breaks ties between events and is not worth one."""
     try:
-        fields = _decode_fields(raw)
+        fields = decode_fields(raw)
         sequence = _scalar_of(fields.pop("sequence"))
         event = _decode_one(msgspec.json.encode(fields))
     except (msgspec.DecodeError, RecursionError, KeyError):
@@ -343,7 +345,7 @@ def _text_of(raw: Raw | UnsetType) -> str | None:
 
 def _object_or_refused(body: bytes) -> dict[str, Raw]:
     try:
-        return _decode_fields(body)
+        return decode_fields(body)
     except msgspec.ValidationError as error:
         raise Refused(Reason.NOT_A_BATCH, "body is not a JSON object; send one event as an object") from error
     except (msgspec.DecodeError, RecursionError) as error:

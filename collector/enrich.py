@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct, UnsetType
 
+from collector.decode import decode_fields, salvage
 from collector.device import Device, parse_device
 from collector.geo import Geo
 
@@ -94,11 +94,8 @@ class ContextFacts(Struct, frozen=True, gc=False):
     library: str
 
 
-T = TypeVar("T", bound=Struct)
-
 _decode_context = msgspec.json.Decoder(Context).decode
 _decode_page = msgspec.json.Decoder(PageContext).decode
-_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def object_bytes(raw: Raw | UnsetType) -> bytes:
@@ -124,7 +121,7 @@ def read_page(properties: Raw | bytes) -> PageContext:
     try:
         return _decode_page(properties)
     except (msgspec.MsgspecError, RecursionError):
-        return _lenient(bytes(properties), PageContext)
+        return salvage(bytes(properties), PageContext)
 
 
 def device_of(request: Request, context: Context) -> Device:
@@ -155,7 +152,7 @@ def without_secrets(raw: bytes) -> bytes:
         return raw
     kept = _without(raw, ("ip", "writeKey"))
     try:
-        fields = _decode_object(kept)
+        fields = decode_fields(kept)
         context = bytes(fields["context"])
     except (msgspec.MsgspecError, RecursionError, KeyError):
         return kept
@@ -175,7 +172,7 @@ def _may_hold(raw: bytes) -> bool:
 def _without(raw: bytes, names: tuple[str, ...]) -> bytes:
     """An object's JSON without these fields, untouched when it has none of them; what is no object has them blanked."""
     try:
-        fields = _decode_object(raw)
+        fields = decode_fields(raw)
     except (msgspec.MsgspecError, RecursionError):
         for name in names:
             raw = _NAMED[name].sub(rb'\1""', raw)
@@ -189,7 +186,7 @@ def _read_context(outer: bytes, inner: bytes) -> ContextFacts:
     try:
         known = _decode_context(merged)
     except (msgspec.MsgspecError, RecursionError):
-        known = _lenient(merged, Context)
+        known = salvage(merged, Context)
     return _facts(known, without_address(merged).decode())
 
 
@@ -221,25 +218,6 @@ def _merged(outer: bytes, inner: bytes) -> bytes:
     if not outer or not inner:
         return outer or inner
     try:
-        return msgspec.json.encode({**_decode_object(outer), **_decode_object(inner)})
+        return msgspec.json.encode({**decode_fields(outer), **decode_fields(inner)})
     except (msgspec.MsgspecError, RecursionError):
         return inner
-
-
-def _lenient(raw: bytes, shape: type[T]) -> T:
-    """Read field by field what a strict read refused: one field of a wrong type must not cost the others."""
-    try:
-        fields = _decode_object(raw)
-    except (msgspec.MsgspecError, RecursionError):
-        return shape()
-    found: dict[str, Any] = {}
-    for field in msgspec.structs.fields(shape):
-        if field.name not in fields:
-            continue
-        raw = bytes(fields[field.name])
-        try:
-            found[field.name] = msgspec.json.decode(raw, type=field.type)
-        except (msgspec.MsgspecError, RecursionError):
-            if isinstance(field.type, type) and issubclass(field.type, Struct):
-                found[field.name] = _lenient(raw, field.type)
-    return shape(**found)

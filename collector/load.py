@@ -28,7 +28,17 @@ import msgspec
 from msgspec import Struct
 
 from collector.record import CLOCK_STEP_MS, EVENT_COLUMNS, FAILED_COLUMNS, decode_rows
-from collector.spool import Damage, Record, is_sealed, read_records, segments, sync_folder, sync_segment
+from collector.spool import (
+    SEGMENT_MAGIC,
+    Damage,
+    Record,
+    count_spooled,
+    is_sealed,
+    read_on,
+    segments,
+    sync_folder,
+    sync_segment,
+)
 from collector.store import Store, StoreError
 
 log = logging.getLogger("footfall.load")
@@ -117,6 +127,25 @@ class LoadError(Exception):
 def read_positions(data_dir: Path) -> Positions:
     """The loader's state of a data directory; fresh where there is none. Raises LoadError."""
     return _read(data_dir / "load" / "positions.json", Positions) or Positions(collector_id=os.urandom(8).hex())
+
+
+def account(data_dir: Path) -> tuple[Ledger, dict[str, int]]:
+    """The ledger, and where every event that was ever received is now: `received` is the sum of the others.
+
+    Raises:
+        LoadError: the loader's state cannot be read.
+    """
+    positions = read_positions(data_dir)
+    ledger = positions.ledger
+    spooled = count_spooled(data_dir / "spool", positions.segments)
+    return ledger, {
+        "received": ledger.received + spooled,
+        "spooled": spooled,
+        "stored": ledger.stored,
+        "deduplicated": ledger.deduplicated,
+        "rejected": ledger.rejected,
+        "dropped": ledger.dropped,
+    }
 
 
 _State = TypeVar("_State", Positions, Manifest)
@@ -288,20 +317,16 @@ class Loader:
                 continue
             durable = sync_segment(path)
             end = start
-            while rows < self._rows_max and size < CUT_BYTES_MAX:
-                before = end
-                for item in read_records(path, end, READ_BYTES, sealed=sealed, until=durable):
-                    end = item.end
-                    if isinstance(item, Damage):
-                        self._keep_damage(path, item, ledger)
-                        continue
-                    payloads.append(item.payload)
-                    _count(item, ledger)
-                    rows += item.accepted + item.rejected
-                    size += len(item.payload)
-                    if rows >= self._rows_max or size >= CUT_BYTES_MAX:
-                        break
-                if end == before:
+            for item in read_on(path, start, READ_BYTES, sealed=sealed, until=durable):
+                end = item.end
+                if isinstance(item, Damage):
+                    self._keep_damage(path, item, ledger)
+                    continue
+                payloads.append(item.payload)
+                _count(item, ledger)
+                rows += item.accepted + item.rejected
+                size += len(item.payload)
+                if rows >= self._rows_max or size >= CUT_BYTES_MAX:
                     break
             if end > start:
                 ranges.append(Range(path.name, start, end))
@@ -331,17 +356,13 @@ class Loader:
         payloads: list[bytes] = []
         for part in manifest.ranges:
             path = self._spool / part.segment
-            position = part.start
-            while position < part.end and path.exists():
-                before = position
-                for item in read_records(path, position, READ_BYTES, sealed=True):
-                    if item.end > part.end:
-                        break
-                    position = item.end
-                    if isinstance(item, Record):
-                        payloads.append(item.payload)
-                if position == before:
-                    return None
+            if not path.exists():
+                continue  # what is missing is missing from the hash
+            for item in read_on(path, part.start, READ_BYTES, sealed=True):
+                if item.end > part.end:
+                    break
+                if isinstance(item, Record):
+                    payloads.append(item.payload)
         again = self._batch_id(manifest.sequence, payloads, manifest.skip_events, manifest.skip_failed)
         if again != manifest.batch_id or manifest.schema != SCHEMA:
             return None
@@ -453,7 +474,7 @@ class Loader:
         present = set()
         for path in segments(self._spool):
             loaded = self.positions.segments.get(path.name, 0)
-            if is_sealed(path) and path.stat().st_size <= max(loaded, len(b"FFSPOOL1")):
+            if is_sealed(path) and path.stat().st_size <= max(loaded, len(SEGMENT_MAGIC)):
                 path.unlink()
             else:
                 present.add(path.name)

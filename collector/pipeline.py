@@ -41,7 +41,7 @@ from collector.identity import Salts, message_id
 from collector.plan import Checked, CompiledPlan
 from collector.reason import Reason, Refused, Rejected
 from collector.record import CLOCK_STEP_MS, EMPTY_OBJECT, Envelope, EventRow, FailedRow, Rows
-from collector.referrer import Page, classify, parse_page
+from collector.referrer import NO_PAGE, Page, classify, parse_page
 
 # An event may wait this long in a browser's queue. Older claims are taken to be a wrong clock, not patience.
 OFFLINE_MS_MAX = 30 * 24 * 3_600_000
@@ -57,7 +57,6 @@ _EVENT_OF_TYPE = {
     "group": "group",
     "alias": "alias",
 }
-_NO_PAGE = Page(**dict.fromkeys(Page.__struct_fields__, ""))
 
 
 class Tools(Struct, frozen=True):
@@ -113,14 +112,14 @@ class Draft(Struct, gc=False):
     occurred_at: int = 0
     sent_at: int | None = None
     checked: Checked = _UNPLANNED
-    context: ContextFacts | None = None
+    context: ContextFacts = NO_CONTEXT
     device: Device | None = None
     country: str = ""
     title: str = ""
     referrer: str = ""
     referrer_host: str = ""
     channel: str = ""
-    page: Page = _NO_PAGE
+    page: Page = NO_PAGE
 
 
 def name(draft: Draft) -> None:
@@ -192,7 +191,6 @@ def identify(draft: Draft) -> None:
     if draft.user_id:
         draft.visitor_id = f"u_{draft.user_id}"
         return
-    assert draft.context is not None  # `read` ran before
     known = draft.context.known
     address = known.ip if request.is_server and known.ip else request.address
     user_agent = known.userAgent if request.is_server and known.userAgent else request.user_agent
@@ -231,7 +229,6 @@ def check(draft: Draft) -> None:
 
 def locate(draft: Draft) -> None:
     """Find the page and where the visit came from."""
-    assert draft.context is not None  # `read` ran before
     stated = draft.context.known.page
     if draft.envelope.type == "page":
         own = read_page(draft.properties)
@@ -271,7 +268,7 @@ def process(batch: Batch, request: Request, tools: Tools, raws: Callable[[], lis
     for index, event in enumerate(batch.events):
         if isinstance(event, Rejected):
             own_bytes = own_bytes or raws()
-            envelope = salvage(own_bytes[index])
+            envelope = salvage(own_bytes[index], Envelope)
         else:
             envelope = event
         draft = Draft(envelope, shared, request, tools)
@@ -332,8 +329,7 @@ def _raw_text(raw: Raw | UnsetType) -> str:
 
 def _row(draft: Draft) -> EventRow:
     envelope, request, page, checked = draft.envelope, draft.request, draft.page, draft.checked
-    assert draft.context is not None  # `read` ran before
-    assert draft.device is not None
+    assert draft.device is not None  # `read` ran before
     context, device = draft.context, draft.device
     # By position, in the order of the columns: by name it costs four times as much, for each event.
     return EventRow(

@@ -319,6 +319,18 @@ def read_records(
         offset = end
 
 
+def read_on(
+    path: Path, start: int, bytes_at_once: int, *, sealed: bool, until: int | None = None
+) -> Iterator[Record | Damage]:
+    """All records of a segment from byte `start` on, as read_records has them, with only a part in memory at a time."""
+    position, before = start, -1
+    while position != before:
+        before = position
+        for item in read_records(path, position, bytes_at_once, sealed=sealed, until=until):
+            position = item.end
+            yield item
+
+
 def count_spooled(folder: Path, positions: dict[str, int]) -> int:
     """Events in the spool behind the loader's positions: what is acknowledged and not yet loaded.
 

@@ -174,8 +174,7 @@ class Collector:
             key = _presented_key(facts, scope["query_string"], batch)
             access = self._admit(key, facts)
             request = self._request(scope, facts, access)
-            raws = batch.raws or None
-            outcome = self._judge(batch, request, lambda: list(raws or raw_events(body)))
+            outcome = self._judge(batch, request, lambda: list(batch.raws or raw_events(body)))
             await self._make_durable(outcome)
         except Refused as refused:
             await self._refuse(send, refused)

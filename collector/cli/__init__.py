@@ -135,9 +135,8 @@ def sql(settings: Settings, query: str, fmt: str) -> None:
 
     For example: footfall sql "SELECT event, count() FROM events GROUP BY event"
     """
-    from collector.cli.ask import ask, opened
-    from collector.console import answer
-    from collector.store import FORMATS, Store
+    from collector.cli import ask
+    from collector.store import FORMATS
 
     known = {name.lower(): name for name in FORMATS}
     if fmt.lower() not in known:
@@ -148,13 +147,7 @@ def sql(settings: Settings, query: str, fmt: str) -> None:
     data_dir = Path(settings.data)
     if not data_dir.is_dir():
         raise Failure(f"there is no data directory {data_dir}; name one with --data, or start `footfall serve`")
-    content = ask(data_dir, "POST", f"/query?format={fmt}", query.encode())
-    if content is None:
-        with opened(settings, "footfall sql"):
-            lane = Store(settings.dsn, read_only=True)
-            content = answer(lane, query, fmt)
-            lane.close()
-    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.write(ask.query(settings, query, fmt, "footfall sql"))
     sys.stdout.buffer.flush()
 
 
@@ -286,11 +279,10 @@ def plan() -> None:
 @click.argument("folder", required=False)
 def plan_check(folder: str | None) -> int:
     """Check a plan's files and run the tests that stand in them; exit 1 when something is wrong."""
-    from collector.paths import DEFAULT_PLAN_DIR
     from collector.plan import check_report
 
     settings = _settings()
-    chosen = Path(folder or settings.plan or DEFAULT_PLAN_DIR)
+    chosen = Path(folder) if folder else settings.plan_dir
     report = check_report(chosen)
     for error in report.errors:
         click.echo(error, err=True)

@@ -17,7 +17,7 @@ from collector.cli import lock
 from collector.cli.child import now_ms
 from collector.cli.target import remember
 from collector.config import Settings
-from collector.console import SOCKET_NAME
+from collector.console import SOCKET_NAME, answer
 from collector.load import Loader
 from collector.migrate import migrate
 from collector.store import Store
@@ -98,6 +98,24 @@ def opened(settings: Settings, what: str) -> Iterator[Store]:
     finally:
         lane.close()
         os.close(held)
+
+
+def query(settings: Settings, sql: str, fmt: str, what: str) -> bytes:
+    """The answer to one reading query: from the store process where one runs, else by opening the database for it.
+
+    Args:
+        settings: Name the data directory, and the database for when nothing runs.
+        sql: One statement.
+        fmt: One of the store's FORMATS.
+        what: The command, for whoever wants the data directory meanwhile.
+    Raises:
+        AskError, and all that `opened` raises.
+    """
+    content = ask(Path(settings.data), "POST", f"/query?format={fmt}", sql.encode())
+    if content is None:
+        with opened(settings, what), contextlib.closing(Store(settings.dsn, read_only=True)) as lane:
+            content = answer(lane, sql, fmt)
+    return content
 
 
 def running_status(data_dir: Path) -> dict[str, Any] | None:

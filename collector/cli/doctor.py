@@ -10,18 +10,16 @@ import msgspec
 from msgspec import Struct
 
 from collector.cli import lock
-from collector.cli.ask import AskError, ask, opened, running_status
+from collector.cli.ask import AskError, query, running_status
 from collector.cli.target import WrongTarget
 from collector.config import Settings
-from collector.console import answer
 from collector.geo import GeoError, open_geo
-from collector.load import Ledger, read_positions
+from collector.load import account
 from collector.migrate import MigrationError
-from collector.paths import DEFAULT_PLAN_DIR, TAG_DIR
+from collector.paths import TAG_DIR
 from collector.plan import PlanError, load_plan
 from collector.sources import SourceError, read_sources
-from collector.spool import count_spooled
-from collector.store import Store, StoreError
+from collector.store import StoreError
 
 FREE_BYTES_MIN = 1_000_000_000
 
@@ -64,27 +62,18 @@ def examine(settings: Settings) -> Diagnosis:
         checks.append(Check("database", ok=True, says=f"holds {counted['events']:,} events"))
     except (StoreError, MigrationError, AskError, WrongTarget, lock.InUse) as error:
         checks.append(Check("database", ok=False, says=str(error)))
-    events, identity = account(data_dir, counted)
+    events, identity = _accounting(data_dir, counted)
     checks.append(identity)
     return Diagnosis(ok=all(check.ok for check in checks), checks=checks, events=events)
 
 
-def account(data_dir: Path, counted: dict[str, int]) -> tuple[dict[str, int], Check]:
+def _accounting(data_dir: Path, counted: dict[str, int]) -> tuple[dict[str, int], Check]:
     """The accounting identity: every received event is in exactly one place, and the database agrees.
 
     Args:
         counted: Rows in the database: `events`, `failed_events`; empty when it could not be asked.
     """
-    positions = read_positions(data_dir)
-    ledger: Ledger = positions.ledger
-    spooled = count_spooled(data_dir / "spool", positions.segments)
-    events = {"received": ledger.received + spooled, "spooled": spooled}
-    events |= {
-        "stored": ledger.stored,
-        "deduplicated": ledger.deduplicated,
-        "rejected": ledger.rejected,
-        "dropped": ledger.dropped,
-    }
+    ledger, events = account(data_dir)
     missing = ledger.received - ledger.stored - ledger.deduplicated - ledger.rejected - ledger.dropped
     if missing:
         return events, Check("accounting", ok=False, says=f"{missing:,} received events are unaccounted for")
@@ -105,17 +94,10 @@ _COUNT = "SELECT (SELECT count() FROM events) AS events, (SELECT count() FROM fa
 
 
 def _counts(settings: Settings) -> dict[str, int]:
-    data_dir = Path(settings.data)
-    content = ask(data_dir, "POST", "/query?format=JSONEachRow", _COUNT.encode())
-    if content is None:
-        with opened(settings, "footfall doctor"):
-            lane = Store(settings.dsn, read_only=True)
-            content = answer(lane, _COUNT, "JSONEachRow")
-            lane.close()
-    else:
-        status = running_status(data_dir) or {}
-        if status.get("failure"):
-            raise StoreError(f"loading fails: {status['failure']}", transient=True)
+    content = query(settings, _COUNT, "JSONEachRow", "footfall doctor")
+    status = running_status(Path(settings.data)) or {}
+    if status.get("failure"):
+        raise StoreError(f"loading fails: {status['failure']}", transient=True)
     row = msgspec.json.decode(content, type=dict[str, Any])
     return {name: int(value) for name, value in row.items()}
 
@@ -127,9 +109,8 @@ def _disk(data_dir: Path) -> Check:
 
 
 def _plan(settings: Settings) -> Check:
-    folder = Path(settings.plan) if settings.plan else DEFAULT_PLAN_DIR
     try:
-        plan = load_plan(folder)
+        plan = load_plan(settings.plan_dir)
     except PlanError as error:
         return Check("tracking plan", ok=False, says=str(error))
     return Check("tracking plan", ok=True, says=f"{plan.name} {plan.version}, {len(plan.events)} events")

@@ -20,13 +20,13 @@ from collector.cli.child import Orders, Server, log_to_stderr, now_ms, orders, s
 from collector.device import prepare
 from collector.geo import GeoError, open_geo
 from collector.identity import Salts
-from collector.load import read_positions
+from collector.load import account
 from collector.metrics import Counters, read_counters
-from collector.paths import DEFAULT_PLAN_DIR, DEMO_DIR, TAG_DIR
+from collector.paths import DEMO_DIR, TAG_DIR
 from collector.pipeline import Tools
 from collector.plan import compile_plan, load_plan
 from collector.sources import Directory, read_sources
-from collector.spool import SpoolWriter, count_spooled
+from collector.spool import SpoolWriter
 
 log = logging.getLogger("footfall.worker")
 
@@ -48,15 +48,13 @@ async def _serve(told: Orders) -> None:
     data_dir = Path(settings.data)
     counters = Counters(data_dir / "run" / f"{told.name}.counters", COUNTER_NAMES)
     spool = SpoolWriter(data_dir / "spool", told.name, _count_commits(counters))
-    geo_setting = settings.geo
     try:
-        geo = open_geo(geo_setting)
+        geo = open_geo(settings.geo)
     except GeoError as error:
         log.warning("%s; countries come from the registry table until then", error)
         geo = open_geo("registry")
-    plan_dir = Path(settings.plan) if settings.plan else DEFAULT_PLAN_DIR
     salts = Salts(data_dir / "salts.json")
-    tools = Tools(plan=compile_plan(load_plan(plan_dir)), geo=geo, salts=salts)
+    tools = Tools(plan=compile_plan(load_plan(settings.plan_dir)), geo=geo, salts=salts)
     prepare()  # loads the user agent patterns now, not under the first visitor
 
     def demo_snippet(base_url: str) -> str:
@@ -64,19 +62,9 @@ async def _serve(told: Orders) -> None:
         return snippet(base_url, sources[0].write_key if sources else "")
 
     def measures() -> tuple[dict[str, int], dict[str, float]]:
-        positions = read_positions(data_dir)
-        ledger = positions.ledger
-        spooled = count_spooled(data_dir / "spool", positions.segments)
-        gauges = {
-            "ledger_received": ledger.received + spooled,
-            "ledger_stored": ledger.stored,
-            "ledger_spooled": spooled,
-            "ledger_deduplicated": ledger.deduplicated,
-            "ledger_rejected": ledger.rejected,
-            "ledger_dropped": ledger.dropped,
-            "damaged_bytes": ledger.damaged_bytes,
-        }
-        return read_counters(data_dir / "run"), {name: float(value) for name, value in gauges.items()}
+        ledger, events = account(data_dir)
+        gauges = {f"ledger_{name}": float(value) for name, value in events.items()}
+        return read_counters(data_dir / "run"), gauges | {"damaged_bytes": float(ledger.damaged_bytes)}
 
     behind = site(
         version=__version__,
