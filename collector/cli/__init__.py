@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +11,11 @@ import click
 import msgspec
 
 from collector import __version__
-from collector.config import Settings, load_settings, masked
+from collector.cli.options import Failure, print_json, with_data, with_server
+from collector.cli.plan import plan
+from collector.config import Settings, masked
 
 FAILED = 2
-
-
-class Failure(Exception):
-    """A command cannot do what was asked; the text is one sentence."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -52,52 +48,6 @@ def _is_sentence(error: Exception) -> bool:
     return type(error).__module__.startswith("collector.") or isinstance(error, click.ClickException)
 
 
-def _settings(**flags: Any) -> Settings:
-    config = flags.pop("config", None) or os.environ.get("FOOTFALL_CONFIG")
-    return load_settings(Path(config) if config else None, os.environ, flags)
-
-
-def _with_data(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --data and --config, and hand the settings over as the first argument."""
-
-    @click.option("--data", metavar="DIR", help="Data directory (default: footfall-data).")
-    @click.option("--config", metavar="FILE", help="TOML file of settings.")
-    @wraps(function)
-    def wrapped(data: str | None, config: str | None, **rest: Any) -> Any:
-        return function(_settings(data=data, config=config), **rest)
-
-    return wrapped
-
-
-def _with_server(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the flags of `serve`, and hand the settings over as the first argument."""
-
-    @click.option("--data", metavar="DIR", help="Data directory (default: footfall-data).")
-    @click.option("--host", metavar="ADDRESS", help="Address to listen on (default: 127.0.0.1).")
-    @click.option("--port", metavar="P", type=int, help="Port to listen on, 0 for any (default: 8765).")
-    @click.option("--workers", metavar="N", type=int, help="Processes that receive events (default: 1).")
-    @click.option("--config", metavar="FILE", help="TOML file of settings.")
-    @click.option("--clickhouse", metavar="DSN", help="ClickHouse server (default: embedded chDB).")
-    @click.option("--plan", metavar="DIR", help="Folder of the tracking plan (default: the one that ships).")
-    @wraps(function)
-    def wrapped(
-        data: str | None,
-        host: str | None,
-        port: int | None,
-        workers: int | None,
-        config: str | None,
-        clickhouse: str | None,
-        plan: str | None,
-        **rest: Any,
-    ) -> Any:
-        settings = _settings(
-            data=data, host=host, port=port, workers=workers, config=config, clickhouse=clickhouse, plan=plan
-        )
-        return function(settings, **rest)
-
-    return wrapped
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def command() -> None:
     """Self-hosted behavioural analytics.
@@ -107,7 +57,7 @@ def command() -> None:
 
 
 @command.command()
-@_with_server
+@with_server
 def serve(settings: Settings) -> int:
     """Receive events, store them, answer queries."""
     from collector.cli.run import run
@@ -116,7 +66,7 @@ def serve(settings: Settings) -> int:
 
 
 @command.command()
-@_with_server
+@with_server
 @click.option("--simulate", metavar="N", type=click.IntRange(0, 1_000_000), default=0, help="Drive N visitors.")
 @click.option("--seed", metavar="S", type=int, default=1, help="Seed of the visitors (default: 1).")
 def demo(settings: Settings, simulate: int, seed: int) -> int:
@@ -129,7 +79,7 @@ def demo(settings: Settings, simulate: int, seed: int) -> int:
 @command.command()
 @click.argument("query")
 @click.option("--format", "fmt", metavar="F", default="Pretty", help="Pretty, CSV, JSON, JSONEachRow or Parquet.")
-@_with_data
+@with_data
 def sql(settings: Settings, query: str, fmt: str) -> None:
     """Ask the database one question.
 
@@ -154,7 +104,7 @@ def sql(settings: Settings, query: str, fmt: str) -> None:
 @command.command()
 @click.option("--source", metavar="ID", help="Source whose write key to use (default: the first).")
 @click.option("--url", metavar="URL", help="Where browsers reach the collector.")
-@_with_data
+@with_data
 def snippet(settings: Settings, source: str | None, url: str | None) -> None:
     """Print the HTML to paste into the head of every page."""
     from collector.app.site import snippet as html
@@ -170,14 +120,14 @@ def sources() -> None:
 
 @sources.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_with_data
+@with_data
 def sources_list(settings: Settings, as_json: bool) -> None:
     """Show all sources with their public write keys."""
     from collector.sources import read_sources
 
     found = [_shown(source) for source in read_sources(Path(settings.data))]
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     for source in found:
         state = "enabled" if source["enabled"] else "disabled"
@@ -191,7 +141,7 @@ def sources_list(settings: Settings, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--origin", "origins", metavar="URL", multiple=True, help="Origin that browsers may send from.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_with_data
+@with_data
 def sources_add(settings: Settings, name: str, origins: tuple[str, ...], as_json: bool) -> None:
     """Add a source and show its keys; the server key is shown only here."""
     from collector.sources import add_source
@@ -203,7 +153,7 @@ def sources_add(settings: Settings, name: str, origins: tuple[str, ...], as_json
         **shown,
     }
     if as_json:
-        _print_json(shown)
+        print_json(shown)
         return
     click.echo(f"source      {source.id}")
     click.echo(f"write key   {source.write_key}   for browsers, public")
@@ -213,21 +163,21 @@ def sources_add(settings: Settings, name: str, origins: tuple[str, ...], as_json
 @sources.command("disable")
 @click.argument("source")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_with_data
+@with_data
 def sources_disable(settings: Settings, source: str, as_json: bool) -> None:
     """Refuse a source's events from now on. SOURCE is its id or name."""
     from collector.sources import disable_source
 
     disabled = disable_source(Path(settings.data), source)
     if as_json:
-        _print_json(_shown(disabled))
+        print_json(_shown(disabled))
     else:
         click.echo(f"source {disabled.id} is disabled; what it sent stays")
 
 
 @command.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_with_data
+@with_data
 def doctor(settings: Settings, as_json: bool) -> int:
     """Look at everything; exit 1 if something is wrong.
 
@@ -237,7 +187,7 @@ def doctor(settings: Settings, as_json: bool) -> int:
 
     diagnosis = examine(settings)
     if as_json:
-        _print_json(diagnosis)
+        print_json(diagnosis)
     else:
         for check in diagnosis.checks:
             click.echo(f"{'ok   ' if check.ok else 'WRONG'}  {check.name}: {check.says}")
@@ -245,7 +195,7 @@ def doctor(settings: Settings, as_json: bool) -> int:
 
 
 @command.command()
-@_with_server
+@with_server
 def migrate(settings: Settings) -> None:
     """Bring tables and views up to date.
 
@@ -270,35 +220,15 @@ def migrate(settings: Settings) -> None:
     click.echo("the database is up to date")
 
 
-@command.group()
-def plan() -> None:
-    """Work on the tracking plan."""
-
-
-@plan.command("check")
-@click.argument("folder", required=False)
-def plan_check(folder: str | None) -> int:
-    """Check a plan's files and run the tests that stand in them; exit 1 when something is wrong."""
-    from collector.plan import check_report
-
-    settings = _settings()
-    chosen = Path(folder) if folder else settings.plan_dir
-    report = check_report(chosen)
-    for error in report.errors:
-        click.echo(error, err=True)
-    if report.errors:
-        click.echo(f"{len(report.errors)} found in {chosen}", err=True)
-        return 1
-    click.echo(f"{chosen} is right: {report.events} events, {report.tests} tests")
-    return 0
-
-
 @command.command()
-@_with_server
+@with_server
 def config(settings: Settings) -> None:
     """Print the settings in force, secrets masked."""
     for name, value in masked(settings).items():
         click.echo(f"{name} = {msgspec.json.encode(value).decode()}")
+
+
+command.add_command(plan)
 
 
 @command.command()
@@ -328,7 +258,3 @@ def _shown(source: Any) -> dict[str, Any]:
         "origins": source.origins,
         "enabled": source.enabled,
     }
-
-
-def _print_json(value: object) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
