@@ -11,7 +11,7 @@ FOOTFALL := $(BIN)/footfall
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit bench crash lock tag clean
+.PHONY: help run test check unit bench bench-tag crash lock tag clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ unit: $(VENV)/.test js_sdk/node_modules/.done tests/node_modules/.done chromium 
 bench: $(VENV)/.test ## Benchmarks; prints ratios
 	"$(BIN)/python" -m benchmarks $(ARGS)
 
+bench-tag: js_sdk/node_modules/.done benchmarks/tag/node_modules/.done chromium ## The tag beside five others, in Chromium
+	node benchmarks/tag/run.mjs $(ARGS)
+
 crash: $(VENV)/.test tests/node_modules/.done ## The long crash test: 1,000 kills (the suite runs 50)
 	FOOTFALL_TEST_KILLS=1000 "$(BIN)/python" -m pytest tests/crash -s $(ARGS)
 
@@ -49,7 +52,7 @@ lock: $(VENV)/.test ## Resolve requirements.lock and requirements-test.lock anew
 	$(LOCK) -c requirements-test.lock -o requirements.lock
 
 clean: ## Remove what make has installed and built, but no data
-	rm -rf "$(VENV)" js_sdk/node_modules tests/node_modules .pytest_cache .mypy_cache .ruff_cache
+	rm -rf "$(VENV)" js_sdk/node_modules tests/node_modules benchmarks/tag/node_modules .pytest_cache .mypy_cache .ruff_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -39,6 +39,9 @@ NAME_MAX = 64
 
 # A busy site sees some thousand user agents a day. At most 10,000 x about 1 KB (4 KB in the widest text) stay.
 DEVICE_CACHE_MAX = 10_000
+VERSION_CACHE_MAX = 2_000  # x about 1 KB
+
+WINDOWS_11 = 13  # the platform version that its first release states
 
 # Programs that the crawler list does not name. `node` and its kin are what server scripts send when nobody set a name.
 _HEADLESS = ("HeadlessChrome", "PhantomJS", "SlimerJS", "jsdom/", "Cypress/", "Playwright", "Puppeteer", "[wW]ebDriver")
@@ -50,6 +53,9 @@ _HTTP_CLIENTS = (
 
 # Listed as a crawler, but the network library of Android and React Native apps: people's phones send it.
 _NOT_CRAWLERS = frozenset({"okhttp"})
+# Listed too, but what loads an e-mail's images for its reader: without them nobody with Gmail would open an e-mail.
+# They name a system and a browser that are nobody's.
+_MAIL_PROXIES = re.compile("GoogleImageProxy|YahooMailProxy")
 _REASON_OF_TAG = {"http-library": "http_client", "browser-automation": "headless"}
 
 # What a television says, or a console plugged into one. Fire TV sticks say AFT and a model; Web0S is LG's spelling.
@@ -69,6 +75,8 @@ _SYSTEM_OF_HINT = {
     "chromium os": "Chrome OS",
 }
 _POCKET_SYSTEMS = frozenset({"Android", "iOS"})
+
+_VERSION = re.compile(r"([0-9]{1,5})(?:\.([0-9]{1,5}))?(?![0-9])")
 
 # Browsers whose user agent says Chrome and whose brand list says who they are.
 _BRAND = re.compile(r'"(Brave|Vivaldi|DuckDuckGo|Opera GX|Whale)";\s*v="(\d{1,5})')
@@ -121,7 +129,7 @@ def parse_device(user_agent: str, mobile_hint: str = "", platform_hint: str = ""
         platform_hint: Sec-CH-UA-Platform as sent, such as '"Windows"'; an unknown one is ignored.
         brands_hint: Sec-CH-UA as sent, such as '"Chromium";v="156", "Brave";v="156"'.
     Returns:
-        The device. `bot_reason` is "", "crawler", "headless" or "http_client".
+        The device. `bot_reason` is "", "crawler", "headless" or "http_client"; enrich.noted adds "webdriver".
     """
     return _parse_cached(
         user_agent[:USER_AGENT_MAX],
@@ -129,6 +137,28 @@ def parse_device(user_agent: str, mobile_hint: str = "", platform_hint: str = ""
         platform_hint[:PLATFORM_HINT_MAX],
         brands_hint[:BRANDS_HINT_MAX],
     )
+
+
+@lru_cache(maxsize=VERSION_CACHE_MAX)
+def with_system_version(device: Device, platform: str, version: str) -> Device:
+    """The device with the version that Sec-CH-UA-Platform-Version has; the user agent's own is frozen in Chromium.
+
+    Args:
+        device: As parse_device names it.
+        platform: Such as "Windows"; of another system than the device's the version is not believed.
+        version: Such as "15.0.0". Windows counts its API: 13 and later are Windows 11, 1 to 10 are Windows 10.
+    Source: the User-Agent Client Hints specification, section 3.7, and Microsoft's table of Windows versions for it.
+    """
+    numbers = _VERSION.match(version[:NAME_MAX])
+    if numbers is None or _SYSTEM_OF_HINT.get(platform[:PLATFORM_HINT_MAX].lower()) != device.os:
+        return device
+    major, minor = numbers.groups()
+    named = f"{major}.{minor}" if minor else major
+    if device.os == "Windows":
+        if int(major) == 0:
+            return device  # 7 or 8, which the user agent tells apart
+        named = "11" if int(major) >= WINDOWS_11 else "10"
+    return msgspec.structs.replace(device, os_version=named)
 
 
 def prepare() -> None:
@@ -174,6 +204,8 @@ def _parse_cached(user_agent: str, mobile_hint: str, platform_hint: str, brands_
     found = _engine()(text, Domain.ALL)
     browser, browser_version = _named(found.user_agent)
     system, system_version = _named(found.os)
+    if _MAIL_PROXIES.search(text):
+        return Device(browser)
     if reason := _bot_reason(text, found, brands_hint):
         return Device(browser, browser_version, system, system_version, "bot", True, reason)
 

@@ -13,8 +13,9 @@ import msgspec
 from msgspec import Raw, Struct, UnsetType
 
 from collector.decode import decode_fields, salvage
-from collector.device import Device, parse_device
+from collector.device import Device, parse_device, with_system_version
 from collector.geo import Geo
+from collector.referrer import Page, read_parameters
 
 CONTEXT_CACHE_BYTES_MAX = 4_096  # a larger context is decoded each time, so that 1,024 of them stay under 10 MB
 TEXT_CHARS_MAX = 512
@@ -32,6 +33,7 @@ class Request(Struct, frozen=True, gc=False):
     address: str
     user_agent: str
     hints: tuple[str, str, str] = ("", "", "")
+    environment: str = "prod"
 
 
 class PageContext(Struct, frozen=True, gc=False):
@@ -62,13 +64,29 @@ class _Campaign(Struct, frozen=True, gc=False):
     content: str = ""
 
 
+class _Consent(Struct, frozen=True, gc=False):
+    """What was agreed to, as far as the collector acts on it: unstated is no refusal."""
+
+    analytics: bool | str | int | float | None = True
+
+
+class _Hints(Struct, frozen=True, gc=False):
+    """High-entropy client hints, which a page may have the tag ask for."""
+
+    platform: str = ""
+    platformVersion: str = ""
+
+
 class Context(Struct, frozen=True, gc=False):
-    """The parts of a Segment context that become columns."""
+    """The parts of a Segment context that become columns, or that the collector acts on."""
 
     page: PageContext = PageContext()
     screen: _Screen = _Screen()
     library: _Library = _Library()
-    campaign: _Campaign = _Campaign()
+    campaign: _Campaign | str = _Campaign()
+    consent: _Consent = _Consent()
+    webdriver: bool = False
+    userAgentData: _Hints = _Hints()
     locale: str = ""
     timezone: str = ""
     ip: str = ""
@@ -85,6 +103,8 @@ class ContextFacts(Struct, frozen=True, gc=False):
     utm_campaign: str
     utm_term: str
     utm_content: str
+    click_id_type: str
+    click_id: str
     language: str
     time_zone: str
     screen_width: int
@@ -120,7 +140,7 @@ def read_page(properties: Raw | bytes) -> PageContext:
     """The page a page call describes in its properties; empty where it does not."""
     try:
         return _decode_page(properties)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return salvage(bytes(properties), PageContext)
 
 
@@ -129,6 +149,19 @@ def device_of(request: Request, context: Context) -> Device:
     if request.is_server:
         return parse_device(context.userAgent)
     return parse_device(request.user_agent, *request.hints)
+
+
+def noted(device: Device, context: Context) -> Device:
+    """The device, with what its browser says of itself only when a script asks.
+
+    That a program drives it (context.webdriver), which makes it a bot, and its system's true version.
+    """
+    if device.is_bot:
+        return device
+    if context.webdriver:
+        return msgspec.structs.replace(device, device_class="bot", is_bot=True, bot_reason="webdriver")
+    hints = context.userAgentData
+    return with_system_version(device, hints.platform, hints.platformVersion) if hints.platformVersion else device
 
 
 def country_of(request: Request, context: Context, geo: Geo) -> str:
@@ -154,7 +187,7 @@ def without_secrets(raw: bytes) -> bytes:
     try:
         fields = decode_fields(kept)
         context = bytes(fields["context"])
-    except (msgspec.MsgspecError, RecursionError, KeyError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError):
         return kept
     cleaned = _without(context, ("ip",))
     return kept if cleaned == context else msgspec.json.encode({**fields, "context": Raw(cleaned)})
@@ -173,7 +206,7 @@ def _without(raw: bytes, names: tuple[str, ...]) -> bytes:
     """An object's JSON without these fields, untouched when it has none of them; what is no object has them blanked."""
     try:
         fields = decode_fields(raw)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         for name in names:
             raw = _NAMED[name].sub(rb'\1""', raw)
         return raw
@@ -185,21 +218,24 @@ def _read_context(outer: bytes, inner: bytes) -> ContextFacts:
     merged = _merged(outer, inner)
     try:
         known = _decode_context(merged)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         known = salvage(merged, Context)
     return _facts(known, without_address(merged).decode())
 
 
 def _facts(known: Context, text: str) -> ContextFacts:
-    campaign, screen, library = known.campaign, known.screen, known.library
+    screen, library = known.screen, known.library
+    campaign = _campaign(known.campaign)
     return ContextFacts(
         known=known,
         text=text,
-        utm_source=campaign.source[:TEXT_CHARS_MAX],
-        utm_medium=campaign.medium[:TEXT_CHARS_MAX],
-        utm_campaign=campaign.name[:TEXT_CHARS_MAX],
-        utm_term=campaign.term[:TEXT_CHARS_MAX],
-        utm_content=campaign.content[:TEXT_CHARS_MAX],
+        utm_source=campaign.utm_source,
+        utm_medium=campaign.utm_medium,
+        utm_campaign=campaign.utm_campaign,
+        utm_term=campaign.utm_term,
+        utm_content=campaign.utm_content,
+        click_id_type=campaign.click_id_type,
+        click_id=campaign.click_id,
         language=known.locale[:LOCALE_CHARS_MAX],
         time_zone=known.timezone[:LOCALE_CHARS_MAX],
         screen_width=pixels(screen.width),
@@ -207,6 +243,19 @@ def _facts(known: Context, text: str) -> ContextFacts:
         viewport_width=pixels(screen.innerWidth),
         viewport_height=pixels(screen.innerHeight),
         library=f"{library.name[:LOCALE_CHARS_MAX]} {library.version[:LOCALE_CHARS_MAX]}".strip(),
+    )
+
+
+def _campaign(stated: _Campaign | str) -> Page:
+    """A campaign as Segment's clients state it, by its parts, or as our tag does, as the landing page's parameters."""
+    if isinstance(stated, str):
+        return read_parameters(stated)
+    return Page(
+        utm_source=stated.source[:TEXT_CHARS_MAX],
+        utm_medium=stated.medium[:TEXT_CHARS_MAX],
+        utm_campaign=stated.name[:TEXT_CHARS_MAX],
+        utm_term=stated.term[:TEXT_CHARS_MAX],
+        utm_content=stated.content[:TEXT_CHARS_MAX],
     )
 
 
@@ -219,5 +268,5 @@ def _merged(outer: bytes, inner: bytes) -> bytes:
         return outer or inner
     try:
         return msgspec.json.encode({**decode_fields(outer), **decode_fields(inner)})
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return inner

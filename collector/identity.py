@@ -110,6 +110,20 @@ class Salts:
         hashed.update(who.encode("utf-8", "replace"))
         return "c_" + urlsafe_b64encode(hashed.digest())[:22].decode("ascii")
 
+    def secret(self, now_ms: int, purpose: bytes) -> bytes:
+        """ID_BYTES secret bytes of this day for another purpose; they end with the day's salt.
+
+        Args:
+            now_ms: Of today or yesterday; any other day's secret is made, and today's destroyed.
+            purpose: A short name of our own. No visitor's text can be the same: it begins with a source, never with \0.
+        Raises:
+            OSError: as visitor_id.
+        """
+        day = now_ms // DAY_MS
+        keyed = (self._keyed.get(day) or self._load(day)).copy()
+        keyed.update(b"\0" + purpose)
+        return keyed.digest()
+
     def expire(self, now_ms: int) -> None:
         """Destroy salts older than yesterday's, also when no event comes to do it.
 

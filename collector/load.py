@@ -27,7 +27,14 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from collector.record import CLOCK_STEP_MS, EVENT_COLUMNS, FAILED_COLUMNS, decode_rows
+from collector.record import (
+    ADDED_EVENT_VALUES,
+    ADDED_FAILED_VALUES,
+    CLOCK_STEP_MS,
+    EVENT_COLUMNS,
+    FAILED_COLUMNS,
+    decode_rows,
+)
 from collector.spool import (
     SEGMENT_MAGIC,
     Damage,
@@ -117,7 +124,17 @@ class Batch(Struct):
     failed: list[list[object]]
 
 
-SCHEMA = hashlib.sha256(",".join(EVENT_COLUMNS + FAILED_COLUMNS).encode()).hexdigest()[:16]
+def _schema(events: Sequence[str], failed: Sequence[str]) -> str:
+    return hashlib.sha256(",".join((*events, *failed)).encode()).hexdigest()[:16]
+
+
+SCHEMA = _schema(EVENT_COLUMNS, FAILED_COLUMNS)
+# That of the version before: a batch which it left in flight is sent again under its own token, its rows filled up.
+# Whether they arrived then or arrive now, they have the same values.
+_EARLIER_SCHEMA = _schema(
+    EVENT_COLUMNS[: len(EVENT_COLUMNS) - len(ADDED_EVENT_VALUES)],
+    FAILED_COLUMNS[: len(FAILED_COLUMNS) - len(ADDED_FAILED_VALUES)],
+)
 
 
 class LoadError(Exception):
@@ -340,13 +357,13 @@ class Loader:
         ledger.stored += len(events) - len(skip_events)
         ledger.rejected += len(failed) - len(skip_failed)
         sequence = self.positions.sequence + 1
-        batch_id = self._batch_id(sequence, payloads, skip_events, skip_failed)
+        batch_id = self._batch_id(sequence, SCHEMA, payloads, skip_events, skip_failed)
         manifest = Manifest(sequence, batch_id, ranges, skip_events, skip_failed, SCHEMA, ledger)
         return _without_skipped(manifest, events, failed)
 
-    def _batch_id(self, sequence: int, payloads: Sequence[bytes], *skips: list[int]) -> str:
+    def _batch_id(self, sequence: int, schema: str, payloads: Sequence[bytes], *skips: list[int]) -> str:
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(f"{self.positions.collector_id} {sequence} {SCHEMA} {skips}".encode())
+        digest.update(f"{self.positions.collector_id} {sequence} {schema} {skips}".encode())
         for payload in payloads:
             digest.update(payload)
         return digest.hexdigest()
@@ -363,8 +380,9 @@ class Loader:
                     break
                 if isinstance(item, Record):
                     payloads.append(item.payload)
-        again = self._batch_id(manifest.sequence, payloads, manifest.skip_events, manifest.skip_failed)
-        if again != manifest.batch_id or manifest.schema != SCHEMA:
+        schema = manifest.schema
+        again = self._batch_id(manifest.sequence, schema, payloads, manifest.skip_events, manifest.skip_failed)
+        if again != manifest.batch_id or schema not in (SCHEMA, _EARLIER_SCHEMA):
             return None
         return _without_skipped(manifest, *_unpack(payloads))
 
@@ -526,7 +544,17 @@ def _unpack(payloads: Iterable[bytes]) -> tuple[list[list[object]], list[list[ob
         rows = decode_rows(payload)
         events += rows.events
         failed += rows.failed
+    _fill_up(events, len(EVENT_COLUMNS), ADDED_EVENT_VALUES)
+    _fill_up(failed, len(FAILED_COLUMNS), ADDED_FAILED_VALUES)
     return events, failed
+
+
+def _fill_up(rows: Iterable[list[object]], columns: int, added: Sequence[object]) -> None:
+    """Give rows that an older version spooled the columns that were added since."""
+    for row in rows:
+        missing = columns - len(row)
+        if missing > 0:
+            row.extend(added[-missing:])
 
 
 def _event_key(source_id: object, message_id: object) -> str:

@@ -22,6 +22,7 @@ class Reason(Enum):
     KEY_UNKNOWN = ("key_unknown", 401)
     SOURCE_DISABLED = ("source_disabled", 403)
     ORIGIN_NOT_ALLOWED = ("origin_not_allowed", 403)
+    LINK_INVALID = ("link_invalid", 403)
     NOT_FOUND = ("not_found", 404)
     METHOD_NOT_ALLOWED = ("method_not_allowed", 405)
     HEAD_TOO_SLOW = ("head_too_slow", 408)
@@ -46,6 +47,8 @@ class Reason(Enum):
     MISSING_REQUIRED = ("missing_required", 200)
     WRONG_TYPE = ("wrong_type", 200)
     CONSTRAINT = ("constraint", 200)
+    SUNSET_VERSION = ("sunset_version", 200)
+    UNDECLARED_PII = ("undeclared_pii", 200)
 
     def __init__(self, word: str, status: int) -> None:
         self.word = word

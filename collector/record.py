@@ -38,10 +38,11 @@ class Envelope(Struct, gc=False):
     properties: Raw | UnsetType = UNSET
     traits: Raw | UnsetType = UNSET
     context: Raw | UnsetType = UNSET
+    extra: Raw | UnsetType = UNSET  # not Segment's: what a typed helper sends beside the planned properties
 
 
 class EventRow(Struct, array_like=True, gc=False):
-    """One row of the `events` table, in the order of its columns (collector/sql/tables/001_events.sql)."""
+    """One row of the `events` table, in the order of its columns (collector/sql/tables/, 001 and 003)."""
 
     message_id: str
     type: str
@@ -95,6 +96,10 @@ class EventRow(Struct, array_like=True, gc=False):
     traits: str
     context: str
     violations: list[str]
+    extra: str
+    sample_rate: float
+    environment: str
+    plan_version: str
 
 
 class FailedRow(Struct, array_like=True, gc=False):
@@ -117,10 +122,17 @@ class FailedRow(Struct, array_like=True, gc=False):
     plan_version: str
     context: str
     raw: str
+    environment: str
+    plan_hash: str
 
 
 EVENT_COLUMNS: tuple[str, ...] = EventRow.__struct_fields__
 FAILED_COLUMNS: tuple[str, ...] = FailedRow.__struct_fields__
+
+# Columns are only ever added, at the end. A segment that was written before an upgrade has rows without the last ones,
+# which are filled up with these; they are the defaults of the columns in the database, too.
+ADDED_EVENT_VALUES: tuple[object, ...] = ("{}", 1.0, "prod", "")
+ADDED_FAILED_VALUES: tuple[object, ...] = ("prod", "")
 
 
 class Rows(Struct, array_like=True, gc=False):

@@ -184,6 +184,20 @@ def parse_page(url: str) -> Page:
     return _page_cached(url) if len(url) <= CACHED_URL_MAX else _page(url[:URL_MAX])
 
 
+def read_parameters(query: str) -> Page:
+    """The campaign parameters of a query string alone, as context.campaign carries a landing page's. Never raises.
+
+    Args:
+        query: Such as `utm_source=news&gclid=Cj0K`, still encoded; all after 2,048 characters is ignored.
+    Returns:
+        A page of nothing but utm values and click id.
+    """
+    if "=" not in query:
+        return NO_PAGE
+    text = _UNSTORABLE.sub("", query[:URL_MAX]).removeprefix("?")
+    return msgspec.structs.replace(_page_of("", "", "", text), query="")
+
+
 def classify(referrer: str, page: Page) -> tuple[str, str]:
     """Name the site a page view came from, and its channel. Never raises.
 
@@ -214,11 +228,16 @@ def _page(url: str) -> Page:
     path = path or "/"
     if not query:
         return Page(f"{scheme}://{host}{path}", host, path)
+    return _page_of(f"{scheme}://{host}{path}?{query}", host, path, query)
+
+
+def _page_of(url: str, host: str, path: str, query: str) -> Page:
+    """A page whose parameters stand in its query."""
     found = _parameters(query)
     click_id_type = min(found.keys() & _CLICK_ID_RANK.keys(), key=_CLICK_ID_RANK.__getitem__, default="")
     click_id = _decoded(found[click_id_type], CLICK_ID_MAX) if click_id_type else ""
     return Page(
-        f"{scheme}://{host}{path}?{query}",
+        url,
         host,
         path,
         query,

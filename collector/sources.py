@@ -15,6 +15,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -23,6 +24,10 @@ from msgspec import Struct
 FILE_NAME = "sources.json"
 CHECK_MS = 200
 NAME_CHARS_MAX = 64
+PROD = "prod"
+_ENVIRONMENT = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+# Labels of letters, digits and hyphens, two at least: browsers keep no cookie for all of `.example`.
+_DOMAIN = re.compile(r"(?=.{3,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])")
 SOURCES_MAX = 10_000
 
 
@@ -31,7 +36,12 @@ class SourceError(Exception):
 
 
 class Source(Struct):
-    """One site or server. `origins` empty means that browsers may send from any."""
+    """One site or server.
+
+    `origins` empty means that browsers may send from any. `cookie_domain`, where it is not empty, lets the collector
+    set the visitor's id as a cookie of that domain for pages of `origins` within it. `environment` says which of the
+    plan's rules hold: prod, or another that the plan names.
+    """
 
     id: str
     name: str
@@ -39,15 +49,20 @@ class Source(Struct):
     server_key_hash: str
     origins: list[str] = []
     enabled: bool = True
+    cookie_domain: str = ""
+    environment: str = PROD
 
 
 class Access(Struct, frozen=True):
-    """What a presented key opens."""
+    """What a presented key opens. `cookie_origins` are those of the origins that get the visitor's id as a cookie."""
 
     source_id: str
     origins: frozenset[str]
     enabled: bool
     is_server: bool
+    environment: str = PROD
+    cookie_domain: str = ""
+    cookie_origins: frozenset[str] = frozenset()
 
 
 class _File(Struct):
@@ -88,12 +103,14 @@ def read_sources(data_dir: Path) -> list[Source]:
         raise SourceError(f"{path} cannot be read: {error}; restore it from a backup") from error
 
 
-def add_source(data_dir: Path, name: str, origins: list[str]) -> tuple[Source, str]:
+def add_source(
+    data_dir: Path, name: str, origins: list[str], cookie_domain: str = "", environment: str = PROD
+) -> tuple[Source, str]:
     """Add a source and return it with its server key, which cannot be had again. Raises SourceError."""
     name = name.strip()
     if not name or len(name) > NAME_CHARS_MAX or not name.isprintable():
         raise SourceError(f"a source's name has 1 to {NAME_CHARS_MAX} printable characters; choose another")
-    normal_origins = [normal_origin(origin) for origin in origins]
+    settings = _checked([normal_origin(origin) for origin in origins], normal_domain(cookie_domain), environment)
     server_key = _new_server_key()
     with _alone(data_dir):
         sources = read_sources(data_dir)
@@ -106,7 +123,7 @@ def add_source(data_dir: Path, name: str, origins: list[str]) -> tuple[Source, s
             name=name,
             write_key="fw_" + secrets.token_urlsafe(15),
             server_key_hash=key_hash(server_key),
-            origins=normal_origins,
+            **settings,
         )
         _write(data_dir, [*sources, source])
     return source, server_key
@@ -125,17 +142,51 @@ def renew_server_key(data_dir: Path, source_id: str) -> str:
     raise SourceError(f"there is no source {source_id!r}")
 
 
-def disable_source(data_dir: Path, id_or_name: str) -> Source:
-    """Refuse events of a source from now on; its stored events stay. Raises SourceError."""
+def change_source(
+    data_dir: Path,
+    id_or_name: str,
+    *,
+    origins: list[str] | None = None,
+    cookie_domain: str | None = None,
+    environment: str | None = None,
+    enabled: bool | None = None,
+) -> Source:
+    """Change what is not None, and return the source. Disabled, its events are refused; what is stored stays.
+
+    Raises:
+        SourceError: there is no such source, or it would not hold together, such as a cookie's domain without origin.
+    """
     with _alone(data_dir):
         sources = read_sources(data_dir)
         for source in sources:
             if id_or_name in (source.id, source.name):
-                source.enabled = False
+                settings = _checked(
+                    source.origins if origins is None else [normal_origin(origin) for origin in origins],
+                    source.cookie_domain if cookie_domain is None else normal_domain(cookie_domain),
+                    source.environment if environment is None else environment,
+                )
+                for name, value in settings.items():
+                    setattr(source, name, value)
+                source.enabled = source.enabled if enabled is None else enabled
                 _write(data_dir, sources)
                 return source
     known = ", ".join(source.id for source in sources[:10]) or "none yet"
     raise SourceError(f"there is no source {id_or_name!r}; known are: {known}")
+
+
+def disable_source(data_dir: Path, id_or_name: str) -> Source:
+    """Refuse events of a source from now on; its stored events stay. Raises SourceError."""
+    return change_source(data_dir, id_or_name, enabled=False)
+
+
+def normal_domain(domain: str) -> str:
+    """`.Shop.example` -> `shop.example`, as it stands in a cookie; empty for empty. Raises SourceError."""
+    text = domain.strip().strip(".").lower()
+    with contextlib.suppress(UnicodeError):
+        text = text if text.isascii() else text.encode("idna").decode()
+    if text and not _DOMAIN.fullmatch(text):
+        raise SourceError(f"{domain!r} is not a domain for cookies; give one such as shop.example")
+    return text
 
 
 def normal_origin(origin: str) -> str:
@@ -199,11 +250,39 @@ class Directory:
         of_hash: dict[str, Access] = {}
         for source in sources:
             origins = frozenset(source.origins)
-            of_key[source.write_key] = Access(source.id, origins, source.enabled, is_server=False)
-            of_hash[source.server_key_hash] = Access(source.id, origins, source.enabled, is_server=True)
+            of_key[source.write_key] = Access(
+                source.id,
+                origins,
+                source.enabled,
+                is_server=False,
+                environment=source.environment,
+                cookie_domain=source.cookie_domain,
+                cookie_origins=frozenset(_within(source.origins, source.cookie_domain)),
+            )
+            of_hash[source.server_key_hash] = Access(
+                source.id, origins, source.enabled, is_server=True, environment=source.environment
+            )
         self._of_key, self._of_hash = of_key, of_hash
         self._version = version
         return True
+
+
+def _checked(origins: list[str], cookie_domain: str, environment: str) -> dict[str, Any]:
+    """The settings of a source as they are kept; raises SourceError where they do not fit together."""
+    if not _ENVIRONMENT.fullmatch(environment):
+        raise SourceError(f"environment {environment[:40]!r} is no plain word; choose one such as prod, staging or dev")
+    if cookie_domain and not _within(origins, cookie_domain):
+        raise SourceError(
+            f"cookie domain {cookie_domain} has none of the source's origins within it; "
+            f"add one, such as --origin https://{cookie_domain}"
+        )
+    return {"origins": origins, "cookie_domain": cookie_domain, "environment": environment}
+
+
+def _within(origins: list[str], domain: str) -> list[str]:
+    """The origins whose host is the domain or under it; none for an empty one."""
+    hosts = [(origin, urlsplit(origin).hostname or "") for origin in origins if domain]
+    return [origin for origin, host in hosts if host == domain or host.endswith(f".{domain}")]
 
 
 def _new_server_key() -> str:

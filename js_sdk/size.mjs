@@ -1,6 +1,29 @@
-/** Prints what dist/footfall.js weighs in bytes: minified, gzip -9, brotli -11. */
-import { readFileSync } from "node:fs";
+/**
+ * Prints what each script of dist/ weighs in bytes: minified, gzip -9, brotli -11, and the most it may weigh.
+ * test/dist.test.js fails above that.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 
-const tag = readFileSync(new URL("dist/footfall.js", import.meta.url));
-console.log(`min ${tag.length}  gzip ${gzipSync(tag, { level: 9 }).length}  brotli ${brotliCompressSync(tag).length}`);
+const DIST = new URL("dist/", import.meta.url);
+
+/** Bytes of brotli. The goals are 2,400 and 3,900. @type {Record<string, number>} */
+export const BUDGETS = { "footfall.core.js": 3350, "footfall.js": 5500 };
+
+/** @returns {{name: string, minified: number, gzip: number, brotli: number}[]} */
+export const sizes = () =>
+  readdirSync(DIST)
+    .filter((name) => /^footfall.*\.js$/.test(name))
+    .map((name) => {
+      const script = readFileSync(new URL(name, DIST));
+      const gzip = gzipSync(script, { level: 9 }).length;
+      return { name, minified: script.length, gzip, brotli: brotliCompressSync(script).length };
+    });
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const { name, minified, gzip, brotli } of sizes()) {
+    const most = BUDGETS[name] ? `  of ${BUDGETS[name]}` : "";
+    console.log(`${name.padEnd(20)} min ${minified}  gzip ${gzip}  brotli ${brotli}${most}`);
+  }
+}

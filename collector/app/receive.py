@@ -3,10 +3,15 @@
     POST /v1/batch, /v1/b                      Segment batch
     POST /v1/{track,page,identify,…}, /v1/{t,p,…}   one event
     GET  /v1/p.gif                             pixel
+    POST, GET /v1/link                         a visitor's id on its way to another site
     GET  /footfall.js, /demo/, /livez, /readyz, /metrics, /version
 
 The callable stands in front because a Starlette route costs as much CPU as all the rest of a bare request. Every
 refusal leaves through `_refuse`, every body is capped while it is read, and every wait has a deadline.
+
+Any page may read any answer, without credentials. Where a source has a cookie domain, the pages of its listed origins
+there may send with credentials, and their answers set the visitor's id as a cookie: one that a server sets lives for
+400 days where browsers end a script's after seven. No origin is ever echoed that is not listed.
 """
 
 from __future__ import annotations
@@ -15,7 +20,8 @@ import asyncio
 import base64
 import binascii
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+import re
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
@@ -23,6 +29,8 @@ from urllib.parse import parse_qs
 import msgspec
 from msgspec import Struct
 
+from collector.app.link import TOKEN_SECONDS, make_token, read_token
+from collector.app.verdicts import explain
 from collector.decode import (
     BODY_BYTES_MAX,
     Batch,
@@ -32,12 +40,13 @@ from collector.decode import (
     gunzip,
     raw_events,
 )
-from collector.enrich import Request
+from collector.enrich import Request, object_bytes, read_context
 from collector.identity import client_address
 from collector.metrics import Counters
+from collector.pipeline import COUNTER_NAMES as JUDGED_NAMES
 from collector.pipeline import Outcome, Tools, process
 from collector.reason import Reason, Refused
-from collector.record import encode_rows
+from collector.record import Envelope, encode_rows
 from collector.sources import Access, Directory
 from collector.spool import SpoolUnavailable, SpoolWriter, frame
 
@@ -66,6 +75,12 @@ SINGLE_PATHS = {
     for path in (kind, short)
 }
 PIXEL_PATH = "/v1/p.gif"
+LINK_PATH = "/v1/link"
+
+COOKIE_NAME = "footfall_id"
+COOKIE_SECONDS = 34_560_000  # 400 days, the most that browsers keep one (RFC 6265bis, section 5.5)
+# What may stand in a cookie and is an id as tags make them; any other id is not put there.
+_COOKIE_VALUE = re.compile(r"[A-Za-z0-9._~:@+/-]{1,128}")
 
 # One transparent pixel, 43 bytes: the smallest GIF whose image data is whole.
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")
@@ -73,13 +88,13 @@ PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRA
 COUNTER_NAMES: tuple[str, ...] = (
     "received_total",
     "accepted_total",
-    "dropped_total",
     "requests_total",
     "commits_total",
     "commit_records_total",
     "commit_nanoseconds_total",
     *(f'rejected_total{{reason="{reason.word}"}}' for reason in Reason if reason.rejects_event),
     *(f'refused_total{{reason="{reason.word}"}}' for reason in Reason if not reason.rejects_event),
+    *JUDGED_NAMES,
 )
 
 _CORS = (b"access-control-allow-origin", b"*")
@@ -94,13 +109,22 @@ _PIXEL_HEADERS: Headers = [
     (b"content-type", b"image/gif"),
     (b"content-length", str(len(PIXEL)).encode()),
     (b"cache-control", b"no-store"),
+    (b"cross-origin-resource-policy", b"cross-origin"),
     _CORS,
 ]
+_LINK_HEADERS: Headers = [_JSON, _CORS, (b"cache-control", b"no-store")]
 
 
 class _Answer(Struct):
     accepted: int
     rejected: list[Any]
+
+
+class _LinkBody(Struct):
+    """What POST /v1/link takes."""
+
+    anonymousId: str
+    writeKey: str = ""
 
 
 class _Facts(NamedTuple):
@@ -111,8 +135,12 @@ class _Facts(NamedTuple):
     length: bytes
     authorization: bytes
     origin: bytes
+    referer: bytes
     user_agent: bytes
     hints: tuple[bytes, bytes, bytes]
+
+
+_INTERNAL = Refused(Reason.INTERNAL, "the collector failed on this request; its log says why; send it again")
 
 
 class Collector:
@@ -151,6 +179,8 @@ class Collector:
             await self._take(scope, receive, send, SINGLE_PATHS.get(path))
         elif path == PIXEL_PATH:
             await self._take_pixel(scope, send)
+        elif path == LINK_PATH:
+            await self._link(scope, receive, send)
         elif path.startswith("/v1/"):
             await self._refuse(send, Refused(Reason.NOT_FOUND, f"there is no {path[:64]}; send events to /v1/batch"))
         else:
@@ -166,29 +196,36 @@ class Collector:
         if method != "POST":
             await self._refuse(send, Refused(Reason.METHOD_NOT_ALLOWED, f"{method} is not for events; use POST"))
             return
+        facts = _facts(scope["headers"])
+        query: bytes = scope["query_string"]
+        access: Access | None = None
         try:
-            facts = _facts(scope["headers"])
+            debug = _asks_debug(query)
             _check_type(facts.content_type)
             body = await _read_body(receive, facts)
             batch = decode_batch(body) if kind is None else decode_single(body, kind)
-            key = _presented_key(facts, scope["query_string"], batch)
+            key = _presented_key(facts, query, batch)
             access = self._admit(key, facts)
             request = self._request(scope, facts, access)
             outcome = self._judge(batch, request, lambda: list(batch.raws or raw_events(body)))
             await self._make_durable(outcome)
         except Refused as refused:
-            await self._refuse(send, refused)
+            await self._refuse(send, refused, cors=self._cors(access, facts, query))
             return
         except Exception:
             log.exception("a request failed")
-            await self._refuse(
-                send, Refused(Reason.INTERNAL, "the collector failed on this request; its log says why; send it again")
-            )
+            await self._refuse(send, _INTERNAL, cors=self._cors(access, facts, query))
             return
         accepted = len(outcome.rows.events)
-        if outcome.rejected:
-            answer = msgspec.json.encode(_Answer(accepted, outcome.rejected))
-            await _send(send, 200, [_JSON, _CORS], answer)
+        if outcome.rejected or debug or access.cookie_origins:
+            headers = [_JSON, *self._cors(access, facts, b"")]
+            if accepted and len(headers) > 2:
+                headers += _cookie(batch, access)
+            if debug:
+                answer = explain(batch, outcome, request)
+            else:
+                answer = msgspec.json.encode(_Answer(accepted, outcome.rejected))
+            await _send(send, 200, headers, answer)
             return
         prepared = self._answers.get(accepted)
         if prepared is None:
@@ -208,7 +245,7 @@ class Collector:
         try:
             if method == "GET":
                 facts = _facts(scope["headers"])
-                batch = decode_pixel(scope["query_string"].decode("latin-1"))
+                batch = decode_pixel(scope["query_string"].decode("latin-1"), facts.referer.decode("latin-1"))
                 access = self._admit(_presented_key(facts, b"", batch), facts)
                 outcome = self._judge(batch, self._request(scope, facts, access), lambda: list(batch.raws))
                 await self._make_durable(outcome)
@@ -219,6 +256,64 @@ class Collector:
             self.count_refusal(Reason.INTERNAL)
         await send({"type": "http.response.start", "status": 200, "headers": _PIXEL_HEADERS})
         await send({"type": "http.response.body", "body": PIXEL if method == "GET" else b""})
+
+    async def _link(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A token for a visitor's id (POST), or the id for a token (GET)."""
+        method = scope["method"]
+        if method == "OPTIONS":
+            await _send(send, 204, _PREFLIGHT, b"")
+            return
+        if method not in ("GET", "POST"):
+            sentence = f"{method} is not for links; use POST to make one, GET to follow one"
+            await self._refuse(send, Refused(Reason.METHOD_NOT_ALLOWED, sentence), b"GET, POST, OPTIONS")
+            return
+        try:
+            answer = await self._link_answer(scope, receive)
+        except Refused as refused:
+            await self._refuse(send, refused)
+        except Exception:
+            log.exception("a link failed")
+            await self._refuse(send, _INTERNAL)
+        else:
+            await _send(send, 200, _LINK_HEADERS, msgspec.json.encode(answer))
+
+    async def _link_answer(self, scope: Scope, receive: Receive) -> dict[str, str | int]:
+        facts = _facts(scope["headers"])
+        query: bytes = scope["query_string"]
+        salts, now_ms = self._tools.salts, self._now_ms()
+        try:
+            if scope["method"] == "GET":
+                self._admit(_key_in(query), facts)
+                return {"anonymousId": read_token(salts, now_ms, _query(query).get("token", ""))}
+            _check_type(facts.content_type)
+            asked = _link_body(await _read_body(receive, facts))
+            self._admit(asked.writeKey or _key_in(query), facts)
+            return {"token": make_token(salts, now_ms, asked.anonymousId), "expires_in": TOKEN_SECONDS}
+        except OSError as problem:
+            raise Refused(
+                Reason.SPOOL_UNAVAILABLE, f"links cannot be signed now ({problem.strerror}); try it again"
+            ) from problem
+
+    def _cors(self, access: Access | None, facts: _Facts, query: bytes) -> Headers:
+        """Who may read the answer: any page without credentials, or a page of a source with cookies, also with them.
+
+        A refusal before the body was read knows its source only by a key in the query; without one a page that sent
+        with credentials cannot read why.
+        """
+        if not facts.origin:
+            return [_CORS]
+        if access is None and query:
+            try:
+                access = self._directory.access(_key_in(query))
+            except Refused:
+                access = None
+        if access is None or facts.origin.decode("latin-1").lower() not in access.cookie_origins:
+            return [_CORS]
+        return [
+            (b"access-control-allow-origin", facts.origin),
+            (b"access-control-allow-credentials", b"true"),
+            (b"vary", b"origin"),
+        ]
 
     def _admit(self, key: str, facts: _Facts) -> Access:
         """The source this key opens to this page."""
@@ -255,6 +350,7 @@ class Collector:
             address=peer,
             user_agent=facts.user_agent.decode("latin-1"),
             hints=(mobile.decode("latin-1"), platform.decode("latin-1"), brands.decode("latin-1")),
+            environment=access.environment,
         )
 
     def _judge(self, batch: Batch, request: Request, raws: Callable[[], list[bytes]]) -> Outcome:
@@ -268,28 +364,36 @@ class Collector:
 
     async def _make_durable(self, outcome: Outcome) -> None:
         """Spool the rows and wait for the disk: from here on they are ours."""
-        accepted, rejected = len(outcome.rows.events), len(outcome.rows.failed)
-        if not accepted and not rejected:
+        accepted, rejected, dropped = len(outcome.rows.events), len(outcome.rows.failed), len(outcome.dropped)
+        if not accepted and not rejected and not dropped:
             return
         try:
-            await self._spool.append(frame(encode_rows(outcome.rows), accepted, rejected))
+            await self._spool.append(frame(encode_rows(outcome.rows), accepted, rejected, dropped))
         except SpoolUnavailable as problem:
             raise Refused(
                 Reason.SPOOL_UNAVAILABLE, f"events cannot be stored now ({problem}); send them again"
             ) from problem
-        self._counters.slots[self._received] += accepted + rejected
+        self._counters.slots[self._received] += accepted + rejected + dropped
         self._counters.slots[self._accepted] += accepted
         for verdict in outcome.rejected:
             self._counters.add(f'rejected_total{{reason="{verdict.reason}"}}')
+        for name, count in outcome.counts.items():
+            self._counters.add(name, count)
 
     def count_refusal(self, reason: Reason) -> None:
         """Count one request that was refused whole, here or before it was a request."""
         self._counters.add(f'refused_total{{reason="{reason.word}"}}')
 
-    async def _refuse(self, send: Send, refused: Refused, allow: bytes = b"POST, OPTIONS") -> None:
+    async def _refuse(
+        self,
+        send: Send,
+        refused: Refused,
+        allow: bytes = b"POST, OPTIONS",
+        cors: Sequence[tuple[bytes, bytes]] = (_CORS,),
+    ) -> None:
         reason = refused.reason
         self.count_refusal(reason)
-        headers = [_JSON, _CORS]
+        headers = [_JSON, *cors]
         if reason is Reason.SPOOL_UNAVAILABLE:
             headers.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode()))
             headers.append((b"access-control-expose-headers", b"retry-after"))  # or a page's script cannot read it
@@ -319,6 +423,7 @@ def _facts(headers: Headers) -> _Facts:
         length=get(b"content-length", b""),
         authorization=get(b"authorization", b""),
         origin=get(b"origin", b""),
+        referer=get(b"referer", b""),
         user_agent=get(b"user-agent", b""),
         hints=(get(b"sec-ch-ua-mobile", b""), get(b"sec-ch-ua-platform", b""), get(b"sec-ch-ua", b"")),
     )
@@ -390,14 +495,54 @@ def _presented_key(facts: _Facts, query: bytes, batch: Batch) -> str:
             return name
     if batch.write_key:
         return batch.write_key
-    if query:
-        try:
-            found = parse_qs(query.decode("latin-1"), max_num_fields=QUERY_PARAMETERS_MAX)
-        except ValueError as error:
-            raise Refused(
-                Reason.BAD_QUERY, f"query has over {QUERY_PARAMETERS_MAX} parameters; send the event in the body"
-            ) from error
-        if key := (found.get("writeKey") or found.get("write_key") or [""])[0]:
-            return key
+    if query and (key := _key_in(query)):
+        return key
     first = batch.events[0] if batch.events else None
     return getattr(first, "writeKey", None) or ""
+
+
+def _query(query: bytes) -> dict[str, str]:
+    """The parameters of a query string, of a repeated one the first."""
+    try:
+        found = parse_qs(query.decode("latin-1"), max_num_fields=QUERY_PARAMETERS_MAX)
+    except ValueError as error:
+        raise Refused(
+            Reason.BAD_QUERY, f"query has over {QUERY_PARAMETERS_MAX} parameters; send the event in the body"
+        ) from error
+    return {name: values[0] for name, values in found.items()}
+
+
+def _key_in(query: bytes) -> str:
+    found = _query(query)
+    return found.get("writeKey") or found.get("write_key") or ""
+
+
+def _asks_debug(query: bytes) -> bool:
+    return b"debug" in query and _query(query).get("debug") == "1"
+
+
+def _link_body(body: bytes) -> _LinkBody:
+    try:
+        return msgspec.json.decode(body, type=_LinkBody)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(
+            Reason.NOT_JSON, f'body asks for no link ({error}); send {{"writeKey": …, "anonymousId": …}}'
+        ) from error
+
+
+def _cookie(batch: Batch, access: Access) -> Headers:
+    """The visitor's id as a cookie that the tag can read; none where an event says that it was not agreed to.
+
+    The id is the last one of the batch: a visitor who was reset within it is the new one now.
+    """
+    visitor_id = ""
+    outer = object_bytes(batch.context)
+    for event in batch.events:
+        if isinstance(event, Envelope):
+            visitor_id = str(event.anonymousId or visitor_id)
+            if read_context(outer, event.context).known.consent.analytics is not True:
+                return []
+    if not _COOKIE_VALUE.fullmatch(visitor_id):
+        return []
+    attributes = f"Domain={access.cookie_domain}; Max-Age={COOKIE_SECONDS}; Path=/; Secure; SameSite=Lax"
+    return [(b"set-cookie", f"{COOKIE_NAME}={visitor_id}; {attributes}".encode("ascii"))]

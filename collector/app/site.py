@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import html
 import mimetypes
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-TAG_FILE = "footfall.js"
+from collector.app.tag import TAG_FILE, read_tag
+
 SNIPPET_PLACE = "{{ snippet }}"
 # Names of the counters that carry a label stand as `rejected_total{reason="wrong_type"}` (metrics.py).
 _HELP = {
@@ -25,22 +24,14 @@ _HELP = {
     "accepted_total": "Events accepted and made durable.",
     "rejected_total": "Events rejected and kept in failed_events, by reason.",
     "refused_total": "Requests refused whole, by reason.",
-    "dropped_total": "Events dropped by our own choice.",
+    "dropped_total": "Events dropped by our own choice, by why: the plan samples them, or they hold undeclared data.",
+    "violations_total": "Violations of the plan, in events accepted and not, by reason.",
+    "shadowed_total": "Violations that a rule of the plan which is yet to begin will judge otherwise, by reason.",
     "requests_total": "Requests that carried events.",
     "commits_total": "Syncs of a spool segment.",
     "commit_records_total": "Requests made durable by these syncs.",
     "commit_nanoseconds_total": "Time spent writing and syncing.",
 }
-
-
-def snippet(base_url: str, write_key: str) -> str:
-    """The HTML a customer pastes into the head of every page."""
-    base, key = html.escape(base_url.rstrip("/"), quote=True), html.escape(write_key, quote=True)
-    return (
-        "<script>window.footfall=window.footfall||function(){(footfall.q=footfall.q||[]).push(arguments)}</script>\n"
-        f'<script defer src="{base}/{TAG_FILE}" data-write-key="{key}"></script>\n'
-        f'<noscript><img src="{base}/v1/p.gif?writeKey={key}" alt="" width="1" height="1"></noscript>'
-    )
 
 
 def site(
@@ -50,6 +41,7 @@ def site(
     demo_snippet: Callable[[str], str],
     unready: Callable[[], str | None],
     measures: Callable[[], tuple[dict[str, int], dict[str, float]]],
+    kept_dir: Path | None = None,
 ) -> Starlette:
     """The Starlette application behind the Collector.
 
@@ -60,22 +52,21 @@ def site(
         demo_snippet: Gives the snippet of the demo's pages for the base URL they were asked under.
         unready: Says why events cannot be taken now; None when they can.
         measures: Gives all counters by name, and the gauges by name.
+        kept_dir: Folder of the tag's former files that pages may have pinned, or None for none.
+    Raises:
+        TagError: the tag is not built.
     """
-    tag = (tag_dir / TAG_FILE).read_bytes()
-    tag_headers = {
-        "cache-control": "public, max-age=3600",
-        "etag": f'"{hashlib.sha256(tag).hexdigest()[:20]}"',
-        "access-control-allow-origin": "*",
-        "cross-origin-resource-policy": "cross-origin",
-        "x-content-type-options": "nosniff",
-    }
+    tag = read_tag(tag_dir, kept_dir)
 
     def serve_tag(request: Request) -> Response:
-        # Weakened (W/) where a proxy has compressed the file, and possibly one of several (RFC 9110, section 13.1.2).
-        known = request.headers.get("if-none-match", "").replace("W/", "").split(",")
-        if tag_headers["etag"] in map(str.strip, known):
-            return Response(status_code=304, headers=tag_headers)
-        return Response(tag, media_type="text/javascript", headers=tag_headers)
+        # Several headers of one name are one list (RFC 9110, section 5.3).
+        accepts, knows = (",".join(request.headers.getlist(name)) for name in ("accept-encoding", "if-none-match"))
+        name = request.url.path.removeprefix("/")
+        found = tag.answer(name, accepts, knows)
+        if found is None:
+            return _no_such_tag(name)
+        status, headers, content = found
+        return Response(content, status, headers)
 
     def serve_demo(request: Request) -> Response:
         assert demo_dir is not None
@@ -103,6 +94,7 @@ def site(
     routes = [
         Route("/", lambda _: PlainTextResponse(f"Footfall {version} takes events at /v1/batch.\n")),
         Route(f"/{TAG_FILE}", serve_tag),
+        Route("/footfall.{name}.js", serve_tag),
         Route("/livez", lambda _: JSONResponse({"alive": True})),
         Route("/readyz", ready),
         Route("/metrics", serve_metrics),
@@ -141,6 +133,13 @@ class _Exposed:
 
 # A page that misspells a path may read why.
 _CORS = {"access-control-allow-origin": "*"}
+
+
+def _no_such_tag(name: str) -> Response:
+    sentence = f"no file of the tag is named {name[:100]}, of this version or of one kept; `footfall snippet` has one"
+    # Kept by nobody: behind a balancer the next collector may have it.
+    headers = {"cache-control": "no-store", **_CORS}
+    return JSONResponse({"error": sentence, "reason": "not_found"}, 404, headers)
 
 
 def _not_found(request: Request, _: Exception) -> Response:

@@ -104,18 +104,61 @@ def sql(settings: Settings, query: str, fmt: str) -> None:
 @command.command()
 @click.option("--source", metavar="ID", help="Source whose write key to use (default: the first).")
 @click.option("--url", metavar="URL", help="Where browsers reach the collector.")
+@click.option("--core", is_flag=True, help="The small tag: page views, track, identify and consent.")
+@click.option("--pin", is_flag=True, help="This version of the tag for good, checked by its hash (SRI).")
+@click.option("--extras", metavar="NAMES", default="", help="Extras to load, such as vitals,errors.")
+@click.option("--nonce", metavar="TEXT", default="", help="What your template writes where a CSP nonce belongs.")
+@click.option("--noscript/--no-noscript", default=True, help="Count pages without script by an image (default: yes).")
+@click.option("--email", is_flag=True, help="Print the pixel for e-mails instead.")
+@click.option("--amp", is_flag=True, help="Print the pixel for AMP pages instead.")
+@click.option("--csp", is_flag=True, help="Print the Content-Security-Policy that the snippet needs instead.")
 @with_data
-def snippet(settings: Settings, source: str | None, url: str | None) -> None:
-    """Print the HTML to paste into the head of every page."""
-    from collector.app.site import snippet as html
+def snippet(
+    settings: Settings,
+    source: str | None,
+    url: str | None,
+    core: bool,
+    pin: bool,
+    extras: str,
+    nonce: str,
+    noscript: bool,
+    email: bool,
+    amp: bool,
+    csp: bool,
+) -> None:
+    """Print the HTML to paste into the head of every page.
 
-    key = _source(settings, source).write_key
-    click.echo(html(url or settings.public_url or f"http://{settings.host}:{settings.port}", key))
+    A pinned tag is answered by the collector for good, also after an upgrade. Its extras are not pinned.
+    """
+    from collector.app import snippet as make
+    from collector.app.tag import CORE_FILE, TAG_FILE
+
+    if email + amp + csp > 1:
+        raise Failure("--email, --amp and --csp each print something of their own; give one of them")
+    found = _source(settings, source)
+    base = url or settings.public_url or f"http://{settings.host}:{settings.port}"
+    if email:
+        click.echo(make.email_pixel(base, found.write_key))
+    elif amp:
+        click.echo(make.amp_pixel(base, found.write_key))
+    elif csp:
+        click.echo(make.policy(base, nonce))
+    else:
+        file = CORE_FILE if core else TAG_FILE
+        choices = make.Choices(
+            file=file,
+            pinned=_built(file) if pin else None,
+            extras=_extras(extras),
+            collector_cookie=bool(found.cookie_domain),
+            nonce=nonce,
+            noscript=noscript,
+        )
+        click.echo(make.snippet(base, found.write_key, choices))
 
 
 @command.group()
 def sources() -> None:
-    """List, add and disable the sites and servers that may send."""
+    """List, add, change and disable the sites and servers that may send."""
 
 
 @sources.command("list")
@@ -132,7 +175,9 @@ def sources_list(settings: Settings, as_json: bool) -> None:
     for source in found:
         state = "enabled" if source["enabled"] else "disabled"
         origins = ", ".join(source["origins"]) or "any origin"
-        click.echo(f"{source['id']}  {source['write_key']}  {state}  {origins}  {source['name']}")
+        cookie = f"  cookie of {source['cookie_domain']}" if source["cookie_domain"] else ""
+        facts = f"{state}  {source['environment']}  {origins}{cookie}"
+        click.echo(f"{source['id']}  {source['write_key']}  {facts}  {source['name']}")
     if not found:
         click.echo("no sources yet; `footfall sources add NAME` adds one")
 
@@ -140,13 +185,23 @@ def sources_list(settings: Settings, as_json: bool) -> None:
 @sources.command("add")
 @click.argument("name")
 @click.option("--origin", "origins", metavar="URL", multiple=True, help="Origin that browsers may send from.")
+@click.option(
+    "--cookie-domain", metavar="DOMAIN", default="", help="Domain for which the collector sets the id's cookie."
+)
+@click.option("--environment", metavar="WORD", default="prod", help="Whose rules of the plan hold (default: prod).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_data
-def sources_add(settings: Settings, name: str, origins: tuple[str, ...], as_json: bool) -> None:
-    """Add a source and show its keys; the server key is shown only here."""
+def sources_add(
+    settings: Settings, name: str, origins: tuple[str, ...], cookie_domain: str, environment: str, as_json: bool
+) -> None:
+    """Add a source and show its keys; the server key is shown only here.
+
+    With a cookie domain, pages of its origins get the visitor's id as a first-party cookie that lives for 400 days. The
+    collector must be reached under that domain too, as t.shop.example is under shop.example.
+    """
     from collector.sources import add_source
 
-    source, server_key = add_source(Path(settings.data), name, list(origins))
+    source, server_key = add_source(Path(settings.data), name, list(origins), cookie_domain, environment)
     shown = _shown(source)
     shown = {"id": shown.pop("id"), "name": shown.pop("name"), "write_key": shown.pop("write_key")} | {
         "server_key": server_key,
@@ -158,6 +213,58 @@ def sources_add(settings: Settings, name: str, origins: tuple[str, ...], as_json
     click.echo(f"source      {source.id}")
     click.echo(f"write key   {source.write_key}   for browsers, public")
     click.echo(f"server key  {server_key}   secret, shown only now")
+
+
+@sources.command("set")
+@click.argument("source")
+@click.option("--origin", "origins", metavar="URL", multiple=True, help="Origins from now on; those there were go.")
+@click.option("--any-origin", is_flag=True, help="Browsers may send from any origin.")
+@click.option("--cookie-domain", metavar="DOMAIN", help='Domain of the id\'s cookie; "" for no cookie.')
+@click.option("--environment", metavar="WORD", help="Whose rules of the plan hold.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_data
+def sources_set(
+    settings: Settings,
+    source: str,
+    origins: tuple[str, ...],
+    any_origin: bool,
+    cookie_domain: str | None,
+    environment: str | None,
+    as_json: bool,
+) -> None:
+    """Change a source; what is not named stays. SOURCE is its id or name."""
+    from collector.sources import change_source
+
+    if any_origin and origins:
+        raise Failure("--any-origin and --origin contradict each other; give one of them")
+    if not origins and not any_origin and cookie_domain is None and environment is None:
+        raise Failure("nothing to change; give --origin, --any-origin, --cookie-domain or --environment")
+    changed = change_source(
+        Path(settings.data),
+        source,
+        origins=list(origins) if origins or any_origin else None,
+        cookie_domain=cookie_domain,
+        environment=environment,
+    )
+    if as_json:
+        print_json(_shown(changed))
+    else:
+        click.echo(f"source {changed.id} is changed; running collectors follow at once")
+
+
+@sources.command("enable")
+@click.argument("source")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_data
+def sources_enable(settings: Settings, source: str, as_json: bool) -> None:
+    """Take a disabled source's events again. SOURCE is its id or name."""
+    from collector.sources import change_source
+
+    enabled = change_source(Path(settings.data), source, enabled=True)
+    if as_json:
+        print_json(_shown(enabled))
+    else:
+        click.echo(f"source {enabled.id} is enabled")
 
 
 @sources.command("disable")
@@ -249,6 +356,33 @@ def _source(settings: Settings, wanted: str | None) -> Any:
     raise Failure(f"there is no source {wanted!r}; known are: {', '.join(source.id for source in found)}")
 
 
+def _built(file: str) -> Any:
+    """A file of the built tag, with its hash."""
+    from collector.app.tag import built_files
+    from collector.paths import TAG_DIR
+
+    found = built_files(TAG_DIR).get(file)
+    if found is None:
+        raise Failure(f"the tag is not built: {TAG_DIR} has no {file}; run `npm ci && npm run build` in js_sdk")
+    return found
+
+
+def _extras(names: str) -> tuple[str, ...]:
+    """The extras named, separated by commas or blanks; each is a file of the built tag."""
+    from collector.app.tag import CORE_FILE, TAG_FILE, built_files
+    from collector.paths import TAG_DIR
+
+    if not names:
+        return ()
+    files = built_files(TAG_DIR).keys() - {TAG_FILE, CORE_FILE}
+    known = sorted(file.removeprefix("footfall.").removesuffix(".js") for file in files)
+    wanted = tuple(names.replace(",", " ").split())
+    for name in wanted:
+        if name not in known:
+            raise Failure(f"there is no extra {name!r}; known are: {', '.join(known) or 'none, the tag is not built'}")
+    return wanted
+
+
 def _shown(source: Any) -> dict[str, Any]:
     """A source as people see it: without its server key's hash."""
     return {
@@ -257,4 +391,6 @@ def _shown(source: Any) -> dict[str, Any]:
         "write_key": source.write_key,
         "origins": source.origins,
         "enabled": source.enabled,
+        "cookie_domain": source.cookie_domain,
+        "environment": source.environment,
     }

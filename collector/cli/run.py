@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from collector.app.site import snippet
+from collector.app.snippet import snippet
 from collector.cli import lock
 from collector.cli.child import log_to_stderr, now_ms
 from collector.cli.supervise import StartError, bind, supervise

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sys
+import threading
 from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
 
 import uvicorn
 import uvloop
+from msgspec import structs
 
 from collector import __version__
 from collector.app.protocol import Protocol
 from collector.app.receive import COUNTER_NAMES, Collector
-from collector.app.site import site, snippet
+from collector.app.site import site
+from collector.app.snippet import snippet
+from collector.app.tag import keep
 from collector.cli.child import Orders, Server, log_to_stderr, now_ms, orders, settle_memory
 from collector.device import prepare
 from collector.geo import GeoError, open_geo
@@ -24,7 +29,8 @@ from collector.load import account
 from collector.metrics import Counters, read_counters
 from collector.paths import DEMO_DIR, TAG_DIR
 from collector.pipeline import Tools
-from collector.plan import compile_plan, load_plan
+from collector.plan import CompiledPlan, LivePlan, PlanError
+from collector.plan import live as plan_live
 from collector.sources import Directory, read_sources
 from collector.spool import SpoolWriter
 
@@ -46,7 +52,7 @@ def main() -> None:
 async def _serve(told: Orders) -> None:
     settings = told.settings
     data_dir = Path(settings.data)
-    counters = Counters(data_dir / "run" / f"{told.name}.counters", COUNTER_NAMES)
+    counters = Counters(data_dir / "run" / f"{told.name}.counters", (*COUNTER_NAMES, *plan_live.COUNTER_NAMES))
     spool = SpoolWriter(data_dir / "spool", told.name, _count_commits(counters))
     try:
         geo = open_geo(settings.geo)
@@ -54,12 +60,19 @@ async def _serve(told: Orders) -> None:
         log.warning("%s; countries come from the registry table until then", error)
         geo = open_geo("registry")
     salts = Salts(data_dir / "salts.json")
-    tools = Tools(plan=compile_plan(load_plan(settings.plan_dir)), geo=geo, salts=salts)
+    live = _live_plan(settings.plan_dir, data_dir)
+    tools = Tools(plan=live.compiled, geo=geo, salts=salts)
     prepare()  # loads the user agent patterns now, not under the first visitor
 
     def demo_snippet(base_url: str) -> str:
         sources = read_sources(data_dir)
         return snippet(base_url, sources[0].write_key if sources else "")
+
+    kept_dir = data_dir / "tags"
+    try:
+        keep(TAG_DIR, kept_dir)
+    except OSError as error:
+        log.warning("this version of the tag cannot be kept for pages that pin it: %s", error)
 
     def measures() -> tuple[dict[str, int], dict[str, float]]:
         ledger, events = account(data_dir)
@@ -73,6 +86,7 @@ async def _serve(told: Orders) -> None:
         demo_snippet=demo_snippet,
         unready=lambda: spool.failure,
         measures=measures,
+        kept_dir=kept_dir,
     )
     collector = Collector(
         tools=tools,
@@ -99,10 +113,46 @@ async def _serve(told: Orders) -> None:
         )
     )
     settle_memory()
+    stop = threading.Event()
+    live.follow(_adopter(tools), stop, _count_reloads(counters, live))
     expiring = asyncio.create_task(_expire_hourly(salts))
     await server.run_until_stopped([socket.socket(fileno=told.listener)])
     expiring.cancel()
+    stop.set()
     await asyncio.get_running_loop().run_in_executor(None, spool.close)
+
+
+def _live_plan(folder: Path, data_dir: Path) -> LivePlan:
+    """The plan, to be followed from here on; without one that can be used the process ends."""
+    try:
+        return LivePlan(folder, kept=data_dir / "plan.lock")
+    except PlanError as error:
+        log.error("the tracking plan cannot be used: %s", str(error).splitlines()[0])  # noqa: TRY400 - an editor's mistake
+        sys.exit(1)
+
+
+def _adopter(tools: Tools) -> Callable[[CompiledPlan], None]:
+    """Hands a new plan to the thread that judges events, between two requests: each is judged by one plan, whole."""
+    loop = asyncio.get_running_loop()
+
+    def adopt(compiled: CompiledPlan) -> None:
+        # The steps must not change their tools, so these are frozen; only a new plan ever takes the place of one.
+        loop.call_soon_threadsafe(structs.force_setattr, tools, "plan", compiled)
+
+    return adopt
+
+
+def _count_reloads(counters: Counters, live: LivePlan) -> Callable[[], None]:
+    """Brings the shared counters up to those of the plan; slots of a restarted worker go on from where they were."""
+    counted = {"plan_reloads_total": 0, "plan_reload_failures_total": 0}
+
+    def count() -> None:
+        for name, now in (("plan_reloads_total", live.reloads), ("plan_reload_failures_total", live.failures)):
+            if now > counted[name]:
+                counters.add(name, now - counted[name])
+                counted[name] = now
+
+    return count
 
 
 async def _expire_hourly(salts: Salts) -> None:

@@ -1,15 +1,20 @@
 """The tracking plan: what events may be sent, written by product teams in YAML, checked by the collector in C.
 
     folder of YAML --load_plan--> Plan --compile_plan--> CompiledPlan --check--> Checked
+                                   |  ^
+                          write_lock  read_lock: plan.lock
 
-Read schemas/README.md for the format. load.py reads and merges, resolve.py looks up types, rules.py says what is valid,
-fast.py says the same to msgspec, check.py puts the two together.
+Read schemas/README.md for the format. load.py reads and merges, event.py reads one event, resolve.py looks up types,
+lock.py writes and reads plan.lock, live.py follows it; rules.py says what is valid, fast.py says the same to msgspec,
+check.py puts the two together.
 """
 
 from __future__ import annotations
 
 from collector.plan.check import Checked, CompiledPlan
+from collector.plan.live import LivePlan, read_plan
 from collector.plan.load import load_plan
+from collector.plan.lock import read_lock, write_lock
 from collector.plan.model import Action, EventPlan, Plan
 from collector.plan.problems import PlanError
 from collector.plan.report import Report, check_plan, check_report
@@ -26,6 +31,7 @@ __all__ = [
     "Checked",
     "CompiledPlan",
     "EventPlan",
+    "LivePlan",
     "Plan",
     "PlanError",
     "Report",
@@ -34,4 +40,7 @@ __all__ = [
     "check_report",
     "compile_plan",
     "load_plan",
+    "read_lock",
+    "read_plan",
+    "write_lock",
 ]

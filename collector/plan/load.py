@@ -1,11 +1,11 @@
 """A folder of YAML files to one Plan: read, merge, resolve, lint. Every mistake is collected before any is raised.
 
-plan.yaml                       name, version, naming, enforcement, limits
+plan.yaml                       name, version, naming, enforcement, environments, limits
 types.yaml, entities.yaml       types and reusable objects (`types:` and `entities:`, in either file)
 groups/<group>.yaml             sets of properties that events `use:`
 events/<domain>/<event>.yaml    one event a file
 history/<event>@<major>.yaml    older majors that an event may still `accept:`
-journeys/<journey>.yaml         read and checked for shape, not acted on yet
+journeys/<journey>.yaml         what must be true of events together
 """
 
 from __future__ import annotations
@@ -13,34 +13,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from collector.plan import keywords as kw
-from collector.plan.model import DEFAULT_ACTIONS, Action, EventPlan, EventTest, Limits, Plan, Property, Semantic
+from collector.plan.enforce import DEFAULT_RULES, read_enforce, settled
+from collector.plan.event import EventReader
+from collector.plan.journeys import read_journey
+from collector.plan.lock import sealed
+from collector.plan.model import PROD, Environment, EventPlan, Journey, Limits, Naming, Plan, Property, Rules
+from collector.plan.pattern import PatternError, translate
 from collector.plan.problems import Mark, PlanError, Problems, nearest
-from collector.plan.read import Leaf, Map, Seq, Value, plain, read_file
-from collector.plan.resolve import Resolver
+from collector.plan.read import Leaf, Map, Value, plain, read_file
+from collector.plan.resolve import Resolver, strings
 from collector.plan.rules import complaints_of
-from collector.reason import Reason
 
 FORMAT = 1
 # Far more than a person keeps in view, few enough to read in a minute.
 FILES_MAX = 5_000
 NAME_MAX = 128
 
-_SNAKE_CASE = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
 _FOLDERS = ("groups", "events", "history", "journeys")
 _TOP = ("plan.yaml", "types.yaml", "entities.yaml")
-_EVENT_CLASSES = frozenset(DEFAULT_ACTIONS) - {Reason.UNKNOWN_EVENT}
-# Classes of format 1 that nothing acts on yet: saying what should happen to them would promise something untrue.
-_LATER_CLASSES = ("sunset_version", "undeclared_pii")
-_LATER_ACTIONS = ("strip", "drop")
+_ENVIRONMENT = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 def load_plan(folder: Path) -> Plan:
-    """Read, merge, resolve and lint the plan in `folder`.
+    """Read, merge, resolve and lint the plan in `folder`, and give it its hashes.
 
     Raises:
         PlanError: one line per mistake, `file:line:column: sentence`, in the order of files and lines.
@@ -51,7 +50,7 @@ def load_plan(folder: Path) -> Plan:
     except RecursionError:
         raise PlanError(f"{folder / 'plan.yaml'}:1:1: the plan is nested too deeply; use fewer levels") from None
     problems.stop_if_any()
-    return plan
+    return sealed(plan)
 
 
 class _Loader:
@@ -61,12 +60,12 @@ class _Loader:
         self.folder = folder
         self.problems = problems
         self.start = Mark(str(folder / "plan.yaml"), 1, 1)
-        self.naming: dict[str, re.Pattern[str]] = {}
-        self.reserved: frozenset[str] = frozenset()
-        self.actions = dict(DEFAULT_ACTIONS)
+        self.naming = Naming()
+        self.patterns: dict[str, re.Pattern[str]] = {}
+        self.rules: Rules = {PROD: DEFAULT_RULES}
+        self.environments: dict[str, Environment] = {}
         self.limits = Limits()
         self.groups: dict[str, tuple[Property, ...]] = {}
-        self.accepts: list[tuple[str, int, Mark]] = []
 
     def load(self) -> Plan:
         files = self._files()
@@ -76,12 +75,14 @@ class _Loader:
         for name, value in definitions.items():  # unused ones too, and by name, so that a cycle is seen as one
             self.resolver.type_of(Leaf(name, value.mark), f"type {name}")
         self._groups(files["groups"])
-        history = self._events(files["history"], old=True)
-        current = self._events(files["events"], old=False)
+        reader = EventReader(self.resolver, self.groups, self.rules, self.problems)
+        history = self._events(files["history"], reader, old=True)
+        current = self._events(files["events"], reader, old=False)
         events = {name: event for (name, _), event in current.items()}
-        self.problems.add_alike(((name, (name,), Mark(event.file, 1, 1)) for name, event in events.items()), "events")
-        accepted = self._accepted(history)
-        journeys = {path.stem: plain(found) for path, found in self._read(files["journeys"], kw.JOURNEY, "journey")}
+        self._alike(events, "events")
+        accepted = reader.accepted(events, history, self.folder)
+        reader.check_expectations(events)
+        journeys = self._journeys(files["journeys"], events)
         self._examples()
         return Plan(
             name=str(top.get("plan", "")),
@@ -89,12 +90,21 @@ class _Loader:
             folder=str(self.folder),
             events=events,
             history=accepted,
-            actions=self.actions,
+            rules=self.rules,
+            environments=self.environments,
             limits=self.limits,
+            naming=self.naming,
+            journeys=journeys,
             description=str(top.get("description", "")),
-            carried={key: top[key] for key in ("owners", "environments") if key in top}
-            | ({"journeys": journeys} if journeys else {}),
+            owners=tuple(map(str, owners)) if isinstance(owners := top.get("owners"), list) else (),
         )
+
+    def _inside(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
+
+    def _alike(self, things: Mapping[str, EventPlan | Journey], what: str) -> None:
+        marks = ((name, (name,), Mark(str(self.folder / thing.file), 1, 1)) for name, thing in things.items())
+        self.problems.add_alike(marks, what)
 
     # Files
 
@@ -126,7 +136,7 @@ class _Loader:
                 self.problems.add(mark, f'"{parts[0]}" is not part of a plan{nearest(parts[0], known)}')
         return found
 
-    def _top(self, files: Mapping[str, list[Path]]) -> dict[str, Any]:
+    def _top(self, files: Mapping[str, list[Path]]) -> dict[str, object]:
         path = self.folder / "plan.yaml"
         if path not in files[""]:
             self.problems.add(self.start, "the file is missing; a plan starts with plan.yaml (format, plan, version)")
@@ -135,19 +145,20 @@ class _Loader:
         if found is None:
             self.problems.stop_if_any()
             return {}
-        stated = found.entries.get("format")
-        if stated is not None and plain(stated) != FORMAT:
+        written = found.entries.get("format")
+        if written is not None and plain(written) != FORMAT:
             # Another format has other keywords: complaints about those would only hide this one.
             sentence = (
-                f"the plan is in format {plain(stated)}, this Footfall reads format {FORMAT}; write format: {FORMAT}"
+                f"the plan is in format {plain(written)}, this Footfall reads format {FORMAT}; write format: {FORMAT}"
             )
-            raise PlanError(f"{stated.mark}: {sentence}")
+            raise PlanError(f"{written.mark}: {sentence}")
         good = kw.check_keywords(found, kw.PLAN, "plan.yaml", self.problems)
         for word in ("format", "plan", "version"):
             if word not in found.entries:
                 self.problems.add(found.mark, f'plan.yaml has no "{word}"; add it')
         self._naming(good.get("naming"))
-        self.actions |= self._enforce(good.get("enforce"), frozenset(DEFAULT_ACTIONS), "the plan")
+        stated = read_enforce(good.get("enforce"), kw.ENFORCE, "the plan", self.problems)
+        self.rules = settled(self.rules, stated, self.problems)
         if isinstance(limits := good.get("limits"), Map):
             values = kw.check_keywords(limits, kw.LIMITS, "limits", self.problems)
             self.limits = msgspec.convert({key: plain(value) for key, value in values.items()}, Limits)
@@ -175,7 +186,7 @@ class _Loader:
                             kw.check_keywords(value, kw.ENTITY, f"entity {name}", self.problems)
                         every[name] = value
                         if isinstance(value, Map) and isinstance(inner := value.entries.get("properties"), Map):
-                            self._property_names(inner, reserved=frozenset())
+                            self._property_names(inner, reserved=())
                         marks[name] = mark
         self.problems.add_alike(((name, (name,), mark) for name, mark in marks.items()), "types")
         return every
@@ -209,61 +220,47 @@ class _Loader:
 
     def _naming(self, found: Value | None) -> None:
         good = kw.check_keywords(found, kw.NAMING, "naming", self.problems) if isinstance(found, Map) else {}
-        for word in ("events", "properties"):
-            text = str(plain(good[word])) if word in good else _SNAKE_CASE
+        text = {word: str(plain(good[word])) for word in ("events", "properties") if word in good}
+        self.naming = Naming(reserved=strings(good.get("reserved")), **text)
+        for word, pattern in (("events", self.naming.events), ("properties", self.naming.properties)):
             try:
-                self.naming[word] = re.compile(text)
-            except re.error as error:
-                self.problems.add(good[word].mark, f"naming.{word} is not a regular expression ({error}); correct it")
-        reserved = plain(good["reserved"]) if "reserved" in good else []
-        assert isinstance(reserved, list)
-        self.reserved = frozenset(reserved)
-
-    def _enforce(self, found: Value | None, classes: frozenset[Reason], place: str) -> dict[Reason, Action]:
-        """The actions of one `enforce:` mapping."""
-        if not isinstance(found, Map):
-            return {}
-        known = {reason.word: reason for reason in classes}
-        actions: dict[Reason, Action] = {}
-        for key, value in found.entries.items():
-            word = value.value if isinstance(value, Leaf) else None
-            if key in _LATER_CLASSES:
-                self.problems.add(found.keys[key], f'"{key}" is not supported yet; remove it until it is')
-            elif key not in known:
-                self.problems.add(
-                    found.keys[key],
-                    f'"{key}" is not a class of violation that {place} can enforce{nearest(key, known)}',
-                )
-            elif word in _LATER_ACTIONS:
-                self.problems.add(
-                    value.mark, f'the action "{word}" is not supported yet; use allow, flag or quarantine'
-                )
-            elif word not in [action.value for action in Action]:
-                self.problems.add(value.mark, f"{plain(value)!r} is not an action; use allow, flag or quarantine")
-            else:
-                actions[known[key]] = Action(word)
-        return actions
+                self.patterns[word] = re.compile(translate(pattern, NAME_MAX))
+            except PatternError as error:
+                self.problems.add(good[word].mark, f"naming.{word} cannot be used: {error}")
 
     def _environments(self, found: Map) -> None:
         for name, value in found.entries.items():
+            if name == PROD or not _ENVIRONMENT.fullmatch(name):
+                sentence = "enforce: in plan.yaml speaks of prod already" if name == PROD else (
+                    "an environment is a word of at most 32 small letters, digits, - and _"
+                )  # fmt: skip
+                self.problems.add(found.keys[name], f'"{name}" cannot be an environment: {sentence}; choose another')
+                continue
             if not isinstance(value, Map):
                 self.problems.add(value.mark, f"the environment {name} must be a mapping of enforce and report")
                 continue
-            good = kw.check_keywords(value, kw.ENVIRONMENT, f"the environment {name}", self.problems)
-            self._enforce(good.get("enforce"), frozenset(DEFAULT_ACTIONS), f"the environment {name}")
+            place = f"the environment {name}"
+            good = kw.check_keywords(value, kw.ENVIRONMENT, place, self.problems)
+            stated = read_enforce(good.get("enforce"), kw.ENFORCE, place, self.problems)
+            self.rules = settled(self.rules | {name: self.rules[PROD]}, stated, self.problems, [name])
+            self.environments[name] = Environment(report=str(plain(good["report"])) if "report" in good else "")
+        self.problems.add_alike(((name, (name,), found.keys[name]) for name in self.environments), "environments")
 
     # Groups and events
 
     def _groups(self, paths: Iterable[Path]) -> None:
+        marks: dict[str, Mark] = {}
         for path, found in self._read(paths, kw.GROUP, "group"):
             properties = found.entries.get("properties")
             if not isinstance(properties, Map):
                 self.problems.add(found.mark, 'the group has no "properties"; add them')
                 continue
-            self._property_names(properties, self.reserved)
+            self._property_names(properties, self.naming.reserved)
             self.groups[path.stem] = self.resolver.properties(properties)
+            marks[path.stem] = Mark(str(path), 1, 1)
+        self.problems.add_alike(((name, (name,), mark) for name, mark in marks.items()), "groups")
 
-    def _events(self, paths: Iterable[Path], *, old: bool) -> dict[tuple[str, int], EventPlan]:
+    def _events(self, paths: Iterable[Path], reader: EventReader, *, old: bool) -> dict[tuple[str, int], EventPlan]:
         events: dict[tuple[str, int], EventPlan] = {}
         for path, found in self._read(paths, kw.EVENT, "event"):
             name, at, tail = path.stem.partition("@")
@@ -273,7 +270,10 @@ class _Loader:
                 self.problems.add(mark, f'"{path.stem}" does not fit {shape}; rename the file and the event')
                 continue
             self._name(name, "events", mark)
-            event = self._event(name, path, found)
+            own = found.entries.get("properties")
+            if isinstance(own, Map) and not old:  # history is frozen: it follows the rules of its own day
+                self._property_names(own, self.naming.reserved)
+            event = reader.event(name, self._inside(path), found)
             if event is not None and old and event.major != int(tail):
                 version = found.entries["version"].mark
                 self.problems.add(
@@ -283,166 +283,31 @@ class _Loader:
                 events[name, event.major] = event
         return events
 
-    def _event(self, name: str, path: Path, found: Map) -> EventPlan | None:
-        entries = found.entries
-        own = entries.get("properties")
-        if isinstance(own, Map) and "@" not in path.stem:  # history is frozen: it follows the rules of its own day
-            self._property_names(own, self.reserved)
-        properties = self._joined(name, found)
-        actions = self.actions | self._enforce(entries.get("enforce"), _EVENT_CLASSES, f"the event {name}")
-        version = entries.get("version")
-        if not isinstance(version, Leaf):
-            if "version" not in found.keys:
-                self.problems.add(found.mark, f'the event {name} has no "version"; add `version: 1.0.0`')
-            return None
-        major = int(str(version.value).split(".")[0])
-        if not 1 <= major <= 65_535:
-            self.problems.add(
-                version.mark, f"the major version is {major}, it must be from 1 to 65535; start with 1.0.0"
-            )
-        self._accept(name, major, entries.get("accept"))
-        text = {key: str(plain(entries[key])) for key in ("description", "trigger", "owner") if key in entries}
-        tags = plain(entries["tags"]) if "tags" in entries else []
-        assert isinstance(tags, list)
-        return EventPlan(
-            name=name,
-            version=str(version.value),
-            major=major,
-            file=str(path),
-            properties=properties,
-            actions=actions,
-            semantic=self._semantic(entries.get("semantic"), properties),
-            tags=tuple(tags),
-            tests=self._tests(entries.get("tests")),
-            carried={key: plain(entries[key]) for key in (*sorted(kw.CARRIED), "accept") if key in entries},
-            **text,
-        )
-
-    def _joined(self, name: str, found: Map) -> tuple[Property, ...]:
-        """The event's properties: those of its groups in the order of `use`, then its own."""
-        joined: dict[str, Property] = {}
-        marks: dict[str, Mark] = {}
-        use = found.entries.get("use")
-        for item in use.items if isinstance(use, Seq) else ():
-            group = str(plain(item))
-            if group not in self.groups:
-                self.problems.add(item.mark, f'the group "{group}" is not known{nearest(group, self.groups)}')
-            for prop in self.groups.get(group, ()):
-                if prop.name in joined:
-                    self.problems.add(
-                        item.mark, f"{name} already has {prop.name} when it uses {group}; keep one of the two"
-                    )
-                joined[prop.name], marks[prop.name] = prop, item.mark
-        own = found.entries.get("properties")
-        if isinstance(own, Map):
-            for prop in self.resolver.properties(own):
-                mark = own.keys.get(prop.name, own.mark)
-                if prop.name in joined:
-                    self.problems.add(
-                        mark, f"{name} has {prop.name} from a group it uses; rename it or do not use the group"
-                    )
-                joined[prop.name], marks[prop.name] = prop, mark
-        words = ((prop.name, (prop.name, *prop.aliases), marks[prop.name]) for prop in joined.values())
-        self.problems.add_alike(words, f"properties of {name}")
-        return tuple(joined.values())
-
-    def _semantic(self, found: Value | None, properties: tuple[Property, ...]) -> Semantic:
-        if not isinstance(found, Map):
-            return Semantic()
-        good = kw.check_keywords(found, kw.SEMANTIC, "semantic", self.problems)
-        kinds = {prop.name: prop.type.kind for prop in properties}
-        for word in ("value", "currency", "dedupe_by"):
-            if word not in good:
-                continue
-            name = str(plain(good[word]))
-            mark = good[word].mark
-            wanted = {"value": ("decimal", "integer", "number"), "currency": ("string",)}.get(word, kw.SCALARS)
-            if name not in kinds:
-                self.problems.add(
-                    mark, f'semantic.{word} names "{name}", which is no property of it{nearest(name, kinds)}'
-                )
-            elif kinds[name] not in wanted:
-                self.problems.add(mark, f"semantic.{word} names {name}, which is of type {kinds[name]}; it must be "
-                                  f"{' or '.join(wanted)}")  # fmt: skip
-        return Semantic(**{key: str(plain(value)) for key, value in good.items()})
-
-    def _accept(self, name: str, major: int, found: Value | None) -> None:
-        """Note the older majors that an event accepts; `_accepted` looks for their files."""
-        for item in found.items if isinstance(found, Seq) else ():
-            if not isinstance(item, Map):
-                self.problems.add(item.mark, "accept must list mappings such as {major: 1, until: 2027-03-31}")
-                continue
-            good = kw.check_keywords(item, kw.ACCEPT, "accept", self.problems)
-            older = plain(good["major"]) if "major" in good else None
-            if "major" not in item.entries:
-                self.problems.add(item.mark, 'this entry of accept has no "major"; add it')
-            elif isinstance(older, int) and older >= major:
-                self.problems.add(
-                    item.mark, f"{name} accepts major {older}, which is not older than its own major {major}"
-                )
-            elif isinstance(older, int):
-                self.accepts.append((name, older, item.mark))
-
-    def _accepted(self, history: Mapping[tuple[str, int], EventPlan]) -> dict[tuple[str, int], EventPlan]:
-        """The older majors that events accept, each from its file in history/."""
-        accepted: dict[tuple[str, int], EventPlan] = {}
-        for name, major, mark in self.accepts:
-            if (name, major) in history:
-                accepted[name, major] = history[name, major]
-            elif not (self.folder / "history" / f"{name}@{major}.yaml").exists():
-                self.problems.add(
-                    mark, f"{name} accepts major {major}, but history/{name}@{major}.yaml is missing; add it"
-                )
-        return accepted
-
-    def _tests(self, found: Value | None) -> tuple[EventTest, ...]:
-        tests: list[EventTest] = []
-        for item in found.items if isinstance(found, Seq) else ():
-            if not isinstance(item, Map):
-                self.problems.add(item.mark, "a test must be a mapping of valid, or of invalid and violates")
-                continue
-            good = kw.check_keywords(item, kw.TEST, "a test", self.problems)
-            if ("valid" in good) == ("invalid" in good) or ("invalid" in good) != ("violates" in good):
-                self.problems.add(item.mark, "a test has either valid, or invalid together with violates")
-                continue
-            document = plain(good["valid"] if "valid" in good else good["invalid"])
-            tests.append(EventTest(document=document, violates=self._violates(good.get("violates")), mark=item.mark))
-        return tuple(tests)
-
-    def _violates(self, found: Value | None) -> frozenset[tuple[str, str]]:
-        """`{constraint: "items[0].quantity"}` as pairs of class and JSON pointer."""
-        expected: set[tuple[str, str]] = set()
-        known = {reason.word for reason in _EVENT_CLASSES}
-        for word, value in found.entries.items() if isinstance(found, Map) else ():
-            if word not in known:
-                assert isinstance(found, Map)
-                self.problems.add(found.keys[word], f'"{word}" is not a class of violation{nearest(word, known)}')
-            for path in value.items if isinstance(value, Seq) else (value,):
-                if isinstance(path, Leaf) and isinstance(path.value, str):
-                    expected.add((word, _pointer(path.value)))
-                else:
-                    self.problems.add(path.mark, 'a violation is named by a path such as "items[0].quantity"')
-        if isinstance(found, Map) and not found.entries:
-            self.problems.add(found.mark, "violates is empty; name a class and a path such as {constraint: currency}")
-        return frozenset(expected)
+    def _journeys(self, paths: Iterable[Path], events: Mapping[str, EventPlan]) -> dict[str, Journey]:
+        read = self._read(paths, kw.JOURNEY, "journey")
+        journeys = {
+            path.stem: read_journey(path.stem, self._inside(path), found, events, self.problems) for path, found in read
+        }
+        self._alike(journeys, "journeys")
+        return journeys
 
     # Names
 
-    def _property_names(self, properties: Map, reserved: frozenset[str]) -> None:
+    def _property_names(self, properties: Map, reserved: Iterable[str]) -> None:
         for name, mark in properties.keys.items():
             self._name(name, "properties", mark)
             if name in reserved:
                 self.problems.add(mark, f'"{name}" is reserved by naming.reserved; choose another name')
             value = properties.entries.get(name)
             if isinstance(value, Map) and isinstance(inner := value.entries.get("properties"), Map):
-                self._property_names(inner, reserved=frozenset())
+                self._property_names(inner, reserved=())
 
     def _name(self, name: str, kind: str, mark: Mark) -> None:
-        pattern = self.naming.get(kind)
+        pattern = self.patterns.get(kind)
         if len(name) > NAME_MAX:
             self.problems.add(mark, f"this name has {len(name)} characters, the limit is {NAME_MAX}; shorten it")
         elif pattern is not None and not pattern.search(name):
-            self.problems.add(mark, f'"{name}" does not match naming.{kind} ({pattern.pattern}); rename it')
+            self.problems.add(mark, f'"{name}" does not match naming.{kind} ({getattr(self.naming, kind)}); rename it')
 
     def _examples(self) -> None:
         """Examples are shown to senders as what to send, so they must be valid."""
@@ -450,11 +315,3 @@ class _Loader:
             found = complaints_of(kind, value)
             if found:
                 self.problems.add(mark, f"the example is not valid: {found[0]}")
-
-
-def _pointer(path: str) -> str:
-    """`items[0].quantity` as a JSON pointer; a path that starts with / is one already, "" is the properties' own."""
-    if path.startswith("/"):
-        return path
-    parts = re.sub(r"\[([0-9]+)\]", r".\1", path).strip(".")
-    return "/properties" + ("/" + parts.replace(".", "/") if parts else "")

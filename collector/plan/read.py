@@ -1,8 +1,10 @@
 """YAML text to values that know where they stand.
 
-Scalars follow the YAML 1.2 core schema, whatever the file claims: `no` is text, `12:30` is text, dates are text. The
-1.1 readings of those (false, 750, a date object) are the classic way in which a plan says what nobody wrote. Anchors,
-merge keys and tags are refused: what is shared belongs in types.yaml or groups/, where a reviewer sees its name.
+Scalars follow the YAML 1.2 core schema, whatever the file claims. What YAML 1.1 reads otherwise is refused and named
+with both readings: to an editor, a formatter or a script with an older library `no` is false, `012` is 10 and `12:30`
+is 750, the classic way in which a plan says what nobody wrote. Quotes settle it. Dates are text here and may stand
+without quotes, as `until: 2027-03-31` does. Anchors, merge keys and tags are refused: what is shared belongs in
+types.yaml or groups/, where a reviewer sees its name.
 """
 
 from __future__ import annotations
@@ -28,6 +30,26 @@ _BOOLEAN = {"true": True, "True": True, "TRUE": True, "false": False, "False": F
 _INTEGER = re.compile(r"[-+]?[0-9]{1,4000}")
 _BASED = re.compile(r"0o[0-7]{1,1000}|0x[0-9a-fA-F]{1,1000}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+# What YAML 1.1 makes of a plain scalar, and what 1.2 makes of it. `y` and `n`, which its text lists too, no tool reads
+# as booleans; and x and y are good names for places on a page.
+_TRAPS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"yes|Yes|YES|on|On|ON"), "true to YAML 1.1 and text to YAML 1.2"),
+    (re.compile(r"no|No|NO|off|Off|OFF"), "false to YAML 1.1 and text to YAML 1.2"),
+    (re.compile(r"[-+]?[0-9][0-9_]*_[0-9_.]*"), "a number to YAML 1.1 and text to YAML 1.2"),
+    (re.compile(r"[-+]?0[0-7]+"), "{octal} to YAML 1.1 and {decimal} to YAML 1.2"),
+    (re.compile(r"[-+]?0[0-9]+"), "text to YAML 1.1 and {decimal} to YAML 1.2"),
+    (re.compile(r"0o[0-7]+"), "text to YAML 1.1 and a number to YAML 1.2"),
+    (re.compile(r"[-+]?0b[01_]+"), "a number to YAML 1.1 and text to YAML 1.2"),
+    (re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?"), "{sixties} to YAML 1.1 and text to YAML 1.2"),
+    (
+        re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+|[-+]?[0-9]*\.[0-9]*[eE][0-9]+"),
+        "text to YAML 1.1 and a number to YAML 1.2",
+    ),
+    (re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"), "a number that JSON does not have"),
+)
+# Events hold integers of 64 bits. A longer one would be rounded by some reader on its way.
+_INTEGER_BITS = 64
 
 
 class Leaf(Struct, frozen=True):
@@ -75,9 +97,9 @@ def read_file(path: Path, problems: Problems) -> Map | None:
     except MarkedYAMLError as error:
         at = error.problem_mark or error.context_mark
         mark = Mark(str(path), at.line + 1, at.column + 1) if at else start
-        problems.add(
-            mark, f"this is not YAML: {error.problem or error.context}; check indentation, quotes and brackets"
-        )
+        problem = str(error.problem or error.context)
+        advice = "indent with spaces, not with tabs" if "\\t" in problem else "check indentation, quotes and brackets"
+        problems.add(mark, f"this is not YAML: {problem}; {advice}")
     except YAMLError as error:
         problems.add(start, f"this is not YAML: {str(error).splitlines()[0]}; remove what cannot be seen in an editor")
     except RecursionError:
@@ -100,8 +122,11 @@ def _value(node: Node, file: str, problems: Problems) -> Value | None:
         problems.add(mark, "tags (!) are not used in plans; remove it")
         return None
     if isinstance(node, ScalarNode):
-        plain = node.style is None and not str(node.tag).endswith(":str")
-        return Leaf(_scalar(node.value) if plain else node.value, mark)
+        if node.style is not None:
+            return Leaf(node.value, mark)
+        if trap := _trap(node.value):
+            problems.add(mark, trap)
+        return Leaf(node.value if str(node.tag).endswith(":str") else _scalar(node.value), mark)
     if isinstance(node, SequenceNode):
         items = (_value(item, file, problems) for item in node.value)
         return Seq(tuple(item for item in items if item is not None), mark)
@@ -118,7 +143,7 @@ def _map(node: MappingNode, file: str, mark: Mark, problems: Problems) -> Map:
         if key is None:
             continue
         if not isinstance(key, Leaf) or not isinstance(key.value, str):
-            problems.add(at, "this key is not text; put it in quotes")
+            problems.add(at, f"this key is {_read_as(key)}, not text; put it in quotes")
             continue
         if key.value in entries:
             problems.add(at, f'"{key.value}" stands here twice (first in line {keys[key.value].line}); keep one')
@@ -127,6 +152,43 @@ def _map(node: MappingNode, file: str, mark: Mark, problems: Problems) -> Map:
         if value is not None:
             entries[key.value], keys[key.value] = value, at
     return Map(entries, keys, mark)
+
+
+def _read_as(value: Value) -> str:
+    match value.value if isinstance(value, Leaf) else value:
+        case None:
+            return "empty"
+        case bool(boolean):
+            return f"the boolean {str(boolean).lower()}"
+        case int(number) | float(number):
+            return f"the number {number}"
+    return "a list or a mapping"
+
+
+def _trap(text: str) -> str:
+    """One sentence where a plain scalar is one thing to YAML 1.1 and another to 1.2, or does not fit; else nothing."""
+    for shape, reading in _TRAPS:
+        if shape.fullmatch(text):
+            digits = text.replace("_", "").lstrip("+")
+            if "octal" in reading and int(digits, 8) == int(digits):
+                return ""
+            told = reading.format(
+                octal=int(digits, 8) if "octal" in reading else "",
+                decimal=int(digits) if "decimal" in reading else "",
+                sixties=_sixties(digits) if "sixties" in reading else "",
+            )
+            return f"{text} without quotes is {told}; put it in quotes, or write the number in full"
+    if _INTEGER.fullmatch(text) and int(text).bit_length() > _INTEGER_BITS:
+        return f"{text[:30]} has more than {_INTEGER_BITS} bits; put it in quotes, or add .0 if it may be rounded"
+    return ""
+
+
+def _sixties(text: str) -> float | int:
+    """`12:30` as YAML 1.1 reads it: digits to the base of sixty."""
+    total: float | int = 0
+    for part in text.lstrip("-").split(":"):
+        total = total * 60 + (float(part) if "." in part else int(part))
+    return -total if text.startswith("-") else total
 
 
 def _scalar(text: str) -> Scalar:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from collector.plan.check import CompiledPlan
 from collector.plan.load import load_plan
-from collector.plan.model import EventPlan, EventTest
+from collector.plan.model import EventPlan, EventTest, Plan
 from collector.plan.problems import PlanError
 
 
@@ -21,16 +21,30 @@ class Report(Struct, frozen=True):
     errors: list[str]
 
 
+class Outcome(Struct, frozen=True):
+    """One test of one event; `failure` is one sentence, empty when the plan says what the test expects."""
+
+    event: EventPlan
+    test: EventTest
+    failure: str
+
+
+def run_tests(plan: Plan) -> list[Outcome]:
+    """Run the tests of every event and of every older major that is accepted, in the order of the plan."""
+    compiled = CompiledPlan(plan)
+    events = [*plan.events.values(), *plan.history.values()]
+    return [Outcome(event, test, _failure(compiled, event, test)) for event in events for test in event.tests]
+
+
 def check_report(folder: Path) -> Report:
     """Load the plan in `folder`, run every event's tests, and report. Never raises for a faulty plan."""
     try:
         plan = load_plan(folder)
     except PlanError as error:
         return Report(0, 0, str(error).splitlines())
-    compiled = CompiledPlan(plan)
-    events = [*plan.events.values(), *plan.history.values()]
-    outcomes = [(test, _failure(compiled, event, test)) for event in events for test in event.tests]
-    return Report(len(plan.events), len(outcomes), [f"{test.mark}: {text}" for test, text in outcomes if text])
+    outcomes = run_tests(plan)
+    errors = [f"{one.test.mark}: {one.failure}" for one in outcomes if one.failure]
+    return Report(len(plan.events), len(outcomes), errors)
 
 
 def check_plan(folder: Path) -> list[str]:

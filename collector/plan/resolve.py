@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from collector.plan.keywords import APPLIES, KINDS, PROPERTY, SCALARS, TYPE, check_keywords
-from collector.plan.model import Limits, Property, Type
-from collector.plan.pattern import PatternError, translate
+from msgspec import structs
+
+from collector.plan.column import column_complaint
+from collector.plan.keywords import APPLIES, COLUMN, KINDS, PII, PROPERTY, SCALARS, TYPE, UNITED, check_keywords
+from collector.plan.model import Column, Limits, Pii, Property, Type
+from collector.plan.pattern import PatternError, longest_match, translate
 from collector.plan.problems import Mark, Problems, nearest
 from collector.plan.read import Leaf, Map, Seq, Value, plain
 
@@ -54,36 +57,39 @@ class Resolver:
             self.problems.add(mark, f'"{name}" cannot be a property name; use letters, digits and _')
             name = "invalid"
         keywords = self._keywords(value, PROPERTY, f"property {name}")
-        aliases = plain(keywords["aliases"]) if "aliases" in keywords else []
-        assert isinstance(aliases, list)
+        made, merged = self._type(keywords, value.mark, name)
         return Property(
             name=name,
-            type=self._type(keywords, value.mark, name),
+            type=made,
             required=_leaf(keywords, "required") is True,
-            aliases=tuple(aliases),
-            description=str(_leaf(keywords, "description") or ""),
-            carried={key: plain(keywords[key]) for key in _CARRIED if key in keywords},
+            aliases=strings(keywords.get("aliases")),
+            description=str(_leaf(merged, "description") or ""),
+            owner=str(_leaf(merged, "owner") or ""),
+            tags=strings(merged.get("tags")),
+            deprecated=deprecated(merged),
         )
 
     def type_of(self, value: Value, name: str) -> Type:
         """The type that a definition, `items` or `values` describes. `name` is for messages."""
-        return self._type(self._keywords(value, TYPE, name), value.mark, name)
+        return self._type(self._keywords(value, TYPE, name), value.mark, name)[0]
 
     def _keywords(self, value: Value, known: Mapping[str, Any], place: str) -> dict[str, Value]:
         """The keywords of one type; `items: sku` and `items: [string, number]` are short for {type: …}."""
         if isinstance(value, Map):
             return check_keywords(value, known, place, self.problems)
-        complaint = TYPE["type"](value)
+        complaint = TYPE["type"].complaint(value)
         if complaint is None:
             return {"type": value}
         self.problems.add(value.mark, f"{place} must be a mapping of keywords such as {{type: string}}")
         return {"type": Leaf("string", value.mark)}
 
-    def _type(self, keywords: dict[str, Value], mark: Mark, name: str) -> Type:
+    def _type(self, keywords: dict[str, Value], mark: Mark, name: str) -> tuple[Type, dict[str, Value]]:
+        """The type, and all keywords that hold of it once the names in it are followed."""
         opened = len(self._open)
         try:
             kinds, merged = self._follow(keywords, mark, name)
-            return self._union(kinds, merged, name) if len(kinds) > 1 else self._single(kinds[0], merged, mark, name)
+            made = self._union(kinds, merged, name) if len(kinds) > 1 else self._single(kinds[0], merged, name)
+            return self._declared(made, merged, name), merged
         finally:
             del self._open[opened:]
 
@@ -116,16 +122,15 @@ class Resolver:
             merged = {**self._keywords(self.definitions[word], TYPE, f"type {word}"), **merged}
 
     def _members(self, words: list[str], stated: Value, name: str) -> list[str]:
-        allowed = ("string", "integer", "number", "boolean")
         for word in words:
-            if word not in allowed:
+            if word not in UNITED:
                 self.problems.add(
                     stated.mark,
-                    f'"{word}" cannot be one of several types of {name}; a union holds {", ".join(allowed)}',
+                    f'"{word}" cannot be one of several types of {name}; a union holds {", ".join(UNITED)}',
                 )
         if not words:
             self.problems.add(stated.mark, f"the list of types of {name} is empty; name at least one")
-        return [word for word in dict.fromkeys(words) if word in allowed] or ["string"]
+        return [word for word in dict.fromkeys(words) if word in UNITED] or ["string"]
 
     def _union(self, kinds: list[str], keywords: dict[str, Value], name: str) -> Type:
         for key, value in keywords.items():
@@ -135,16 +140,15 @@ class Resolver:
             self._single(
                 kind,
                 {key: value for key, value in keywords.items() if key in APPLIES and kind in APPLIES[key]},
-                Mark("", 0, 0),
                 name,
             )
             for kind in kinds
         )
-        union = Type(kind="union", members=members, **self._shared(keywords))
+        union = Type(kind="union", members=members, nullable=_leaf(keywords, "nullable") is True)
         return self._with_examples(union, keywords)
 
-    def _single(self, kind: str, keywords: dict[str, Value], mark: Mark, name: str) -> Type:
-        facts: dict[str, Any] = self._shared(keywords)
+    def _single(self, kind: str, keywords: dict[str, Value], name: str) -> Type:
+        facts: dict[str, Any] = {"nullable": _leaf(keywords, "nullable") is True}
         if kind == "string" and _leaf(keywords, "format") in _FORMAT_KINDS:
             kind = _FORMAT_KINDS[str(_leaf(keywords, "format"))]
             keywords = {key: value for key, value in keywords.items() if key != "format"}
@@ -173,11 +177,35 @@ class Resolver:
             )
         if "enum" in mine or "const" in mine:
             facts["enum"] = self._enum(kind, mine, name)
-        del mark
         return self._with_examples(Type(kind=kind, **facts), keywords)
 
-    def _shared(self, keywords: dict[str, Value]) -> dict[str, Any]:
-        return {"nullable": _leaf(keywords, "nullable") is True, "sensitive": "pii" in keywords}
+    def _declared(self, made: Type, keywords: dict[str, Value], name: str) -> Type:
+        """The type with what is declared of it: its unit, its column, and whether it is about a person."""
+        facts: dict[str, Any] = {"unit": str(_leaf(keywords, "unit") or "")}
+        if isinstance(column := keywords.get("column"), Map):
+            good = check_keywords(column, COLUMN, f"the column of {name}", self.problems)
+            facts["column"] = Column(**{key: str(plain(value)) for key, value in good.items()})
+            if "type" in good and (complaint := column_complaint(facts["column"].type, made)):
+                self.problems.add(good["type"].mark, f"the column of {name} does not fit: {complaint}")
+        if isinstance(pii := keywords.get("pii"), Map):
+            facts["pii"] = self._pii(pii, made, name)
+        return structs.replace(made, **facts)
+
+    def _pii(self, found: Map, made: Type, name: str) -> Pii | None:
+        good = check_keywords(found, PII, f"the pii of {name}", self.problems)
+        if "class" not in found.entries:
+            self.problems.add(found.mark, f'the pii of {name} has no "class"; add one such as class: email')
+        handling = str(_leaf(good, "handling") or "keep")
+        if handling not in ("keep", "drop") and made.kind != "string":
+            at = good["handling"].mark
+            self.problems.add(at, f"{handling} is for texts and {name} is of type {made.kind}; use keep or drop")
+        if "keep" in good and handling != "strip_query_except":
+            self.problems.add(
+                good["keep"].mark, '"keep" lists query parameters, so it needs strip_query_except; add it'
+            )
+        if "class" not in good:
+            return None
+        return Pii(pii_class=str(_leaf(good, "class")), handling=handling, keep=strings(good.get("keep")))
 
     def _with_examples(self, made: Type, keywords: dict[str, Value]) -> Type:
         examples = keywords.get("examples")
@@ -185,7 +213,7 @@ class Resolver:
             return made
         values = [(plain(item), item.mark) for item in examples.items]
         self.examples.extend((made, value, mark) for value, mark in values)
-        return _replace(made, examples=tuple(value for value, _ in values))
+        return structs.replace(made, examples=tuple(value for value, _ in values))
 
     def _range(self, keywords: dict[str, Value], low: str, high: str, name: str) -> dict[str, Any]:
         least, most = _leaf(keywords, low), _leaf(keywords, high)
@@ -206,11 +234,13 @@ class Resolver:
             mark = keywords["pattern"].mark
             if form is not None:
                 self.problems.add(mark, f"{name} has both a format and a pattern; keep one")
-            if facts["max_length"] is None:
-                self.problems.add(
-                    mark, f"{name} has a pattern but no maxLength; add one, the pattern's cost grows with it"
-                )
             try:
+                if facts["max_length"] is None:
+                    facts["max_length"] = longest_match(str(pattern))
+                if facts["max_length"] is None:
+                    self.problems.add(
+                        mark, f"{name} has a pattern but no maxLength; add one, the pattern's cost grows with it"
+                    )
                 facts["regex"] = translate(str(pattern), facts["max_length"] or 1)
                 facts["pattern"] = pattern
             except PatternError as error:
@@ -277,7 +307,6 @@ class Resolver:
 
 
 _IMPLIED = {"properties": "object", "items": "array", "values": "map"}
-_CARRIED = ("pii", "sampling", "consent", "sunset", "column", "deprecated", "unit", "owner", "tags")
 
 
 def _leaf(keywords: Mapping[str, Value], key: str) -> str | int | float | bool | None:
@@ -285,8 +314,15 @@ def _leaf(keywords: Mapping[str, Value], key: str) -> str | int | float | bool |
     return value.value if isinstance(value, Leaf) else None
 
 
-def _replace(made: Type, **changes: Any) -> Type:
-    return Type(**{field: getattr(made, field) for field in Type.__struct_fields__} | changes)
+def strings(found: Value | None) -> tuple[str, ...]:
+    """A list of texts, whose shape has been checked; empty where there is none."""
+    return tuple(str(plain(item)) for item in found.items) if isinstance(found, Seq) else ()
 
 
-__all__ = ["SCALARS", "Resolver"]
+def deprecated(keywords: Mapping[str, Value]) -> bool | str:
+    """`deprecated: true`, or the text that says what to use instead."""
+    stated = _leaf(keywords, "deprecated")
+    return stated if isinstance(stated, bool | str) else False
+
+
+__all__ = ["FORMATS", "SCALARS", "Resolver", "deprecated", "strings"]

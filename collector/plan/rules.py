@@ -12,12 +12,15 @@ import operator
 import re
 from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from enum import Enum
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
 from collector.plan.model import Action, Property, Type
+from collector.plan.pii import changes, personal_within
+from collector.plan.policy import Policy, policy_of_all
 from collector.plan.problems import fold
 from collector.reason import Reason
 
@@ -56,34 +59,75 @@ class Violation(Struct, frozen=True, gc=False):
         return f"{self.reason.word}:{self.pointer}"
 
 
-class Findings:
-    """The violations of one event so far, by the actions of its plan."""
+class Mark(Enum):
+    """What happens to one value of an event that is stored. In `extra` its name is its pointer in the properties."""
 
-    def __init__(self, actions: dict[Reason, Action], unknown_max: int) -> None:
-        self.actions = actions
+    COPIED = "copied"  # it stays, and stands in `extra` too
+    MOVED = "moved"  # it moves to `extra`
+    MASKED = "masked"  # it moves to `extra`, what looks personal in it masked
+
+
+# Marks at the places of a document: of a value itself, or of what is in it, by key or index.
+Marks: TypeAlias = "Mark | dict[str | int, Marks] | None"
+
+
+class Findings:
+    """The violations of one event so far, by the policy that its plan has now and here.
+
+    `rejected` and `dropped` are the first violation of that action. `shadowed` lists a class for each violation that a
+    rule which is not in force yet would judge otherwise. `handled` says that personal data was handled before, as in an
+    event that is replayed.
+    """
+
+    def __init__(self, policy: Policy, unknown_max: int, *, handled: bool = False) -> None:
+        self.actions = policy.actions
+        self.shadows = policy.shadows
+        self.handled = handled
         self.unknown_left = unknown_max
         self.listed: list[Violation] = []
         self.rejected: Violation | None = None
+        self.dropped: Violation | None = None
+        self.shadowed: list[Reason] = []
+        self.within: dict[str | int, Marks] = {}  # from the check of a container to its rule: marks of what is in it
 
-    def add(self, reason: Reason, pointer: str, fix: str) -> None:
-        """Record one violation, unless the plan allows its class or the list is full."""
+    def add(self, reason: Reason, pointer: str, fix: str) -> Action:
+        """Record one violation, unless the plan allows its class or the list is full; the action for its value."""
         action = self.actions[reason]
+        if self.shadows and reason in self.shadows and len(self.shadowed) < VIOLATIONS_MAX:
+            self.shadowed.append(reason)
         if action is Action.ALLOW:
-            return
-        first_rejection = action is Action.QUARANTINE and self.rejected is None
-        if reason is Reason.UNKNOWN_PROPERTY and not first_rejection:
+            return action
+        decides = (action is Action.QUARANTINE and self.rejected is None) or (
+            action is Action.DROP and self.dropped is None
+        )
+        if reason is Reason.UNKNOWN_PROPERTY and not decides:
             if self.unknown_left <= 0:
-                return
+                return action
             self.unknown_left -= 1
-        if len(self.listed) >= VIOLATIONS_MAX and not first_rejection:
-            return
+        if len(self.listed) >= VIOLATIONS_MAX and not decides:
+            return action
         violation = Violation(reason, pointer, fix)
         self.listed.append(violation)
-        if first_rejection:
+        if decides and action is Action.DROP:
+            self.dropped = violation
+        elif decides:
             self.rejected = violation
+        return action
+
+    def personal(self, value: Any, pointer: str) -> bool:
+        """Record personal data in a value that is not declared; True when it may not be stored as it is."""
+        kind = personal_within(value)
+        if not kind:
+            return False
+        fix = f"{spoken(pointer)} holds {_PERSONAL[kind]}; declare it in the plan with pii, or stop sending it"
+        return self.add(Reason.UNDECLARED_PII, pointer, fix) > Action.FLAG
+
+    def looks_for(self, reason: Reason) -> bool:
+        """False where a class of violation is allowed and will stay so: then there is no need to look."""
+        return self.actions[reason] is not Action.ALLOW or reason in self.shadows
 
 
-Rule: TypeAlias = Callable[[Any, str, Findings], None]
+ValueRule: TypeAlias = Callable[[Any, str, Findings], Marks]
 
 
 class Unreadable:
@@ -188,26 +232,32 @@ def _number_of(value: Any) -> Decimal | None:
     return None
 
 
-def rule_of(kind: Type) -> Rule:
-    """The rule for one type: a function that adds what is wrong with a value to the findings."""
+def rule_of(kind: Type) -> ValueRule:
+    """The rule for one type: a function that adds what is wrong with a value to the findings, and marks it."""
     must = _MUST[kind.kind] if kind.kind != "union" else " or ".join(_MUST[member.kind] for member in kind.members)
     check = _CHECKS[kind.kind](kind)
     nullable, sensitive = kind.nullable, kind.sensitive
     advice = f"; send a value such as {_json(kind.examples[0])}" if kind.examples else ""
 
-    def rule(value: Any, at: str, out: Findings) -> None:
-        if value is None and nullable:
-            return
+    personal = changes(kind.pii)
+
+    def rule(value: Any, at: str, out: Findings) -> Marks:
+        if (value is None and nullable) or (personal and out.handled):
+            return None
         complaint = check(value, at, out)
+        within: Marks = None
+        if out.within:
+            within, out.within = out.within, {}
         if complaint is None:
-            return
+            return within
         found = "has a value that" if sensitive else f"is {shown(value)}, it"
         if complaint is WRONG_TYPE:
             what = "leave it out when there is no value" if value is None else advice[2:] or f"send {must}"
-            out.add(Reason.WRONG_TYPE, at, f"{spoken(at)} {found} must be {must}; {what}")
+            action = out.add(Reason.WRONG_TYPE, at, f"{spoken(at)} {found} must be {must}; {what}")
         else:
             limit, what = complaint
-            out.add(Reason.CONSTRAINT, at, f"{spoken(at)} {found} {limit}; {advice[2:] or what}")
+            action = out.add(Reason.CONSTRAINT, at, f"{spoken(at)} {found} {limit}; {advice[2:] or what}")
+        return Mark.MOVED if action is Action.STRIP else within
 
     def anything(value: Any, at: str, out: Findings) -> None:
         del value, at, out
@@ -416,9 +466,14 @@ def _array(kind: Type) -> Check:
             return WRONG_TYPE
         if high is not None and len(value) > high:  # its items are not looked at: there may be any number of them
             return f"must have at most {high} items", "send fewer, or split the event"
+        marks: dict[str | int, Marks] = {}
         for index, entry in enumerate(value):
-            item(entry, f"{at}/{index}", out)
-        return (f"must have at least {low} items", "send more, or no event") if len(value) < low else None
+            mark = item(entry, f"{at}/{index}", out)
+            if mark is not None:
+                marks[index] = mark
+        out.within = marks
+        left = len(value) - sum(mark is Mark.MOVED for mark in marks.values())
+        return (f"must have at least {low} items", "send more, or no event") if left < low else None
 
     return check
 
@@ -433,8 +488,12 @@ def _map(kind: Type) -> Check:
             return WRONG_TYPE
         if most is not None and len(value) > most:
             return f"has {len(value):,} keys and may have at most {most:,}", "send fewer"
+        marks: dict[str | int, Marks] = {}
         for key, entry in value.items():
-            rule(entry, f"{at}/{token(key)}", out)
+            mark = rule(entry, f"{at}/{token(key)}", out)
+            if mark is not None:
+                marks[key] = mark
+        out.within = marks
         return None
 
     return check
@@ -446,15 +505,15 @@ def _object(kind: Type) -> Check:
     def check(value: Any, at: str, out: Findings) -> Complaint:
         if not isinstance(value, dict):
             return WRONG_TYPE
-        walk(value, at, out)
+        out.within = walk(value, at, out)
         return None
 
     return check
 
 
-def members_of(properties: tuple[Property, ...]) -> Callable[[dict[str, Any], str, Findings], None]:
+def members_of(properties: tuple[Property, ...]) -> Callable[[dict[str, Any], str, Findings], dict[str | int, Marks]]:
     """The rule for the members of an object: known ones by their own rules in document order, then what is missing."""
-    rules: dict[str, Rule] = {}
+    rules: dict[str, ValueRule] = {}
     alike: dict[str, str] = {}
     for prop in properties:
         rule = rule_of(prop.type)
@@ -462,24 +521,36 @@ def members_of(properties: tuple[Property, ...]) -> Callable[[dict[str, Any], st
             rules[name] = rule
             alike[fold(name)] = name
     required = [(prop, (prop.name, *prop.aliases)) for prop in properties if prop.required]
+    gone = frozenset(prop.name for prop in properties if prop.type.pii and prop.type.pii.handling == "drop")
 
-    def walk(value: dict[str, Any], at: str, out: Findings) -> None:
+    def walk(value: dict[str, Any], at: str, out: Findings) -> dict[str | int, Marks]:
+        marks: dict[str | int, Marks] = {}
         for key, entry in value.items():
             pointer = f"{at}/{token(key)}"
             rule = rules.get(key)
-            if rule is not None:
-                rule(entry, pointer, out)
-                continue
-            near = alike.get(fold(key))
-            what = f'send it as "{near}"' if near else "add it to the plan or stop sending it"
-            out.add(Reason.UNKNOWN_PROPERTY, pointer, f"{spoken(pointer)} is not in the plan; {what}")
+            mark = _unplanned(entry, pointer, alike.get(fold(key)), out) if rule is None else rule(entry, pointer, out)
+            if mark is not None:
+                marks[key] = mark
         for prop, names in required:
-            if not any(name in value for name in names):
-                pointer = f"{at}/{token(prop.name)}"
-                must = _MUST.get(prop.type.kind, "a value")
-                out.add(Reason.MISSING_REQUIRED, pointer, f"{spoken(pointer)} is missing, it is required; send {must}")
+            if any(name in value and marks.get(name) is not Mark.MOVED for name in names):
+                continue
+            if out.handled and prop.name in gone:
+                continue
+            pointer = f"{at}/{token(prop.name)}"
+            must = _MUST.get(prop.type.kind, "a value")
+            out.add(Reason.MISSING_REQUIRED, pointer, f"{spoken(pointer)} is missing, it is required; send {must}")
+        return marks
 
     return walk
+
+
+def _unplanned(entry: Any, pointer: str, near: str | None, out: Findings) -> Mark | None:
+    """A property that is not in the plan, which may hold what nobody meant to send."""
+    what = f'send it as "{near}"' if near else "add it to the plan or stop sending it"
+    action = out.add(Reason.UNKNOWN_PROPERTY, pointer, f"{spoken(pointer)} is not in the plan; {what}")
+    if out.looks_for(Reason.UNDECLARED_PII) and out.personal(entry, pointer):
+        return Mark.MASKED
+    return None if action is Action.ALLOW else Mark.MOVED if action is Action.STRIP else Mark.COPIED
 
 
 def _union(kind: Type) -> Check:
@@ -510,15 +581,23 @@ _CHECKS: dict[str, Callable[[Type], Check]] = {
 }
 
 
+_PERSONAL = {
+    "email": "an e-mail address",
+    "token": "a secret token",
+    "card": "the number of a payment card",
+    "iban": "the number of a bank account",
+}
+
+
 def fits_of(kind: Type) -> Callable[[Any], bool]:
     """Is a scalar value, decoded exactly and not null, valid?"""
     check = _CHECKS[kind.kind](kind)
-    unheard = Findings(dict.fromkeys(Reason, Action.ALLOW), unknown_max=0)  # scalars add no findings of their own
+    unheard = Findings(policy_of_all(Action.ALLOW), unknown_max=0)  # scalars add no findings of their own
     return lambda value: check(value, "", unheard) is None
 
 
 def complaints_of(kind: Type, value: Any) -> list[str]:
     """What is wrong with one plain value, as sentences; used for the examples of a plan."""
-    out = Findings(dict.fromkeys(Reason, Action.QUARANTINE), unknown_max=VIOLATIONS_MAX)
+    out = Findings(policy_of_all(Action.QUARANTINE), unknown_max=VIOLATIONS_MAX)
     rule_of(kind)(decode_exact(msgspec.json.encode(value)), "/properties/value", out)
     return [violation.fix for violation in out.listed]

@@ -1,56 +1,77 @@
-/**
- * The calls a page makes: footfall('track', 'sign_up', {…}) or footfall.track('sign_up', {…}). None throws into the page.
- * Works with the snippet's stub: what was called before this script came waits in its queue and is done in order, and a
- * stub the page still holds afterwards passes its calls on.
- */
-import { flush } from "./deliver.js";
-import { emit, page, visitor } from "./emit.js";
-import { guard } from "./guard.js";
-import { mark, settle } from "./navigation.js";
+/** The calls a page makes: footfall('track', 'sign_up', {…}) or footfall.track('sign_up', {…}). */
+import { decide, state } from "./consent.js";
+import { flush, record, untilMs } from "./deliver.js";
+import { emit } from "./emit.js";
+import { tell } from "./guard.js";
+import { newId } from "./ids.js";
+import { clean } from "./json.js";
+import { mark, page } from "./navigation.js";
+import { waiting } from "./queue.js";
+import { settings } from "./settings.js";
 import { load, store } from "./storage.js";
+import { visitor } from "./visitor.js";
 
-/** @type {Record<string, (a?: any, b?: any) => void>} */
-export const calls = {
-  page: (name, properties) => {
-    const named = typeof name === "string";
-    mark(); // the page says it itself; the tag does not say it again
-    emit("page", { name: named ? name : undefined, properties: { ...page(), ...(named ? properties : name) } });
-  },
-  track: (event, properties) => emit("track", { event: `${event ?? ""}`, properties: properties ?? {} }),
-  identify: (user, traits) => {
-    const named = user && typeof user !== "object"; // identify({…}) tells traits of whoever it is
-    if (named) store("user", `${user}`);
-    emit("identify", { traits: (named ? traits : user || traits) ?? {} });
-  },
-  alias: (user) => {
-    const previousId = load("user") || visitor();
-    store("user", `${user ?? ""}`);
-    emit("alias", { previousId });
-  },
-  group: (group, traits) => {
-    store("group", `${group ?? ""}`);
-    emit("group", { traits: traits ?? {} });
-  },
-  // Somebody else sits at the device: nothing of the last person is carried over.
-  reset: () => {
-    for (const name of ["id", "user", "group"]) store(name, "");
-  },
-  flush,
+/** @type {Record<string, unknown>} what set() adds to each event */
+let common = {};
+
+/** @param {string} event @param {object} [properties] @param {{page?: object, extra?: object, consent?: string | string[]}} [options] */
+export const track = (event, properties, options) =>
+  emit(
+    "track",
+    { event: `${event ?? ""}`, properties: { ...common, ...clean(properties) }, extra: options?.extra },
+    options,
+  );
+
+/** The first may be left out. @param {any} name @param {object} [facts] @returns {[string | undefined, object | undefined]} */
+const named = (name, facts) => (typeof name === "object" ? [undefined, name] : [name, facts]);
+
+/** @param {any} [first] @param {object} [second] */
+export const view = (first, second) => {
+  const [name, properties] = named(first, second);
+  mark(); // the page says it itself; the tag does not say it again
+  emit("page", { name, properties: { ...page(), ...common, ...clean(properties) } });
 };
 
-/** @param {FootfallStub} stub */
-export const install = (stub) => {
-  for (const [name, call] of Object.entries(calls)) {
-    calls[name] = guard((...args) => {
-      if (name !== "page") settle(); // a page view comes before what is done on the page
-      call(...args);
-    });
-  }
-  /** @param {any} call */
-  const run = ([name, ...args]) => calls[name]?.(...args);
-  const early = /** @type {unknown[]} */ (stub.q ?? []);
-  // The stub pushes into window.footfall.q, whatever stands there by then.
-  const extra = { q: { push: run }, version: VERSION };
-  window.footfall = Object.assign((/** @type {unknown[]} */ ...call) => run(call), calls, extra);
-  early.forEach(run);
+/** @param {string} type @param {string} kept what is known of the visitor from now on */
+const know = (type, kept) => (/** @type {any} */ first, /** @type {object} */ second) => {
+  const [id, traits] = named(first, second);
+  if (id) store(kept, id);
+  emit(type, { traits: clean(traits) });
+};
+
+/** @type {Record<string, (a?: any, b?: any, c?: any) => unknown>} */
+export const calls = {
+  page: view,
+  track,
+  identify: know("identify", "user"),
+  group: know("group", "group"),
+  alias(user) {
+    const previousId = load("user") ?? visitor();
+    store("user", user);
+    emit("alias", { previousId });
+  },
+  // Somebody else sits at the device: nothing of the last person is carried over.
+  reset() {
+    for (const name of ["user", "group", "campaign"]) store(name);
+    common = {};
+    visitor(newId());
+  },
+  consent(answer) {
+    decide(answer);
+    tell("consent", state);
+    flush();
+  },
+  set(properties) {
+    for (const [name, value] of Object.entries(clean(properties))) common[name] = value ?? undefined;
+  },
+  flush,
+  status: () => ({
+    ...settings,
+    ...record,
+    version: VERSION,
+    consent: state,
+    visitor: load("id"),
+    queued: waiting().length,
+    waitsUntil: untilMs(),
+  }),
 };

@@ -1,41 +1,36 @@
 /**
- * What holds for a whole batch: library, language, time zone, screen. Costly looks are taken off the load path: the inner
- * size inside an animation frame, where layout is done anyway, and the time zone's name when the browser idles, because
- * the first use of Intl costs more than all the rest of the tag. The name is kept until the clock's offset changes.
+ * What holds for a whole batch: library, language, time zone, screen, connection. Costly looks are taken off the load path:
+ * the inner size right after a frame, when layout is done, and the time zone's name some seconds later, because the first
+ * use of Intl costs more than all the rest of the tag. The name is kept for as long as the clock's offset is the same.
  */
 import { guard } from "./guard.js";
 import { load, store } from "./storage.js";
 
 // The first seconds belong to the page.
-const IDLE_AFTER_MS = 3000;
+const ZONE_AFTER_MS = 3000;
 
 /** @type {{innerWidth?: number, innerHeight?: number}} */
-let inner = {};
-let timezone = "";
+let inner;
 
-/** @param {() => void} ready called when the cheap part is known; not in a hidden page, which has no frames */
-export const measure = (ready) => {
-  requestAnimationFrame(() => {
-    inner = { innerWidth, innerHeight };
-    setTimeout(guard(ready));
-  });
-  const offset = `${new Date().getTimezoneOffset()} `;
-  const kept = load("zone");
-  if (kept.startsWith(offset)) timezone = kept.slice(offset.length);
-  else {
-    const name = guard(() => {
-      timezone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-      store("zone", offset + timezone);
-    });
-    setTimeout(() => (window.requestIdleCallback ?? setTimeout)(name), IDLE_AFTER_MS);
-  }
+const zone = () => `zone${new Date().getTimezoneOffset()}`;
+
+/** Look at what is costly to look at. */
+export const measure = () => {
+  inner = { innerWidth, innerHeight };
+  load(zone()) ??
+    setTimeout(
+      guard(() => store(zone(), Intl.DateTimeFormat().resolvedOptions().timeZone)),
+      ZONE_AFTER_MS,
+    );
 };
 
 /** @param {number} dropped events this page gave up, so that loss is counted rather than guessed */
 export const batchContext = (dropped) => ({
   library: { name: "footfall.js", version: VERSION },
   locale: navigator.language,
-  timezone: timezone || undefined,
+  timezone: load(zone()),
   screen: { width: screen.width, height: screen.height, ...inner, density: devicePixelRatio },
+  connection: navigator.connection?.effectiveType,
+  webdriver: navigator.webdriver || undefined,
   dropped: dropped || undefined,
 });

@@ -1,146 +1,123 @@
 /**
  * From the queue to the collector: when to send, what the answer means, when to try again.
  *
- *     push -> queue and disk -> each second, or 20 events, or at once when the page is left -> request
- *     2xx: gone from queue and disk.   413: again in halves.   another answer, or none: wait, then again.
+ *     push -> queue -> each second while there is something, or at once when the page is left -> request
+ *     2xx: gone from the queue.   400, 413: again in halves.   another answer, or none: wait, then again.
  *
- * An event leaves the queue only when the collector has said 2xx, or when it alone is too large for it. A refused key is
- * waited out as well: whoever mistyped it will want the events.
+ * One tab sends at a time, for all of them, under a Web Lock; where there are none each sends, and the collector knows a
+ * second copy by its message id. A leaving page sends without asking. An event leaves the queue only when the collector has
+ * said 2xx, or when it alone is too large or unreadable for it. A refused key is waited out as well: whoever mistyped it
+ * will want the events.
  */
-import { writeKey } from "./config.js";
+import { state } from "./consent.js";
 import { batchContext } from "./context.js";
-import { guard, warn } from "./guard.js";
+import { tell } from "./guard.js";
 import { toJson } from "./json.js";
-import * as keep from "./keep.js";
-import * as queue from "./queue.js";
-import { backoffMs, RETRY_AFTER_MS_MAX, retryAfterMs } from "./retry.js";
+import { add, land, queueName, take, trim, waiting } from "./queue.js";
+import { RETRY_AFTER_MS_MAX, waitMs } from "./retry.js";
 import { send } from "./send.js";
+import { settings } from "./settings.js";
 import { load, store } from "./storage.js";
 
 const BATCH_MS = 1000;
-const BATCH_FULL = 20;
-const INHERIT_MS = 5000;
 const BATCH_EVENTS_MAX = 100;
-// What is left of the keepalive budget when the batch's own context is paid for.
-const BATCH_BYTES_MAX = 57_344;
+// A page may have 64 KiB of keepalive requests under way (Fetch standard, "keepalive"); one byte more and the browser
+// refuses. Half of that leaves room for the last batch of a leaving page beside one that is under way.
+const BATCH_BYTES_MAX = 30_000;
 
 let timer = 0;
-let dueMs = 0;
-let inFlight = 0;
 let failures = 0;
 let countMax = BATCH_EVENTS_MAX;
-let saving = false;
-let silentUntilMs = 0; // after no answer at all: this page's own affair
+let letGo = () => {};
 
-/** A server's wish to be left alone is on disk: it holds for the next page and for other tabs too. */
-const untilMs = () => {
-  const until = Math.max(Number(load("wait")) || 0, silentUntilMs);
+/** What status() tells of deliveries; lastStatus 0: no answer. @type {{sent: number, dropped: number, lastStatus?: number, lastError?: unknown}} */
+export const record = { sent: 0, dropped: 0 };
+
+/** When the next attempt is due. On disk, so that it holds for the next page and for other tabs too. */
+export const untilMs = () => {
+  const until = Math.max(Number(load("wait") ?? 0), Number(load("silence") ?? 0));
   return until > Date.now() + 2 * RETRY_AFTER_MS_MAX ? 0 : until; // 0: the clock was set back
 };
 
-const hidden = () => document.visibilityState === "hidden";
+const next = () => (state === "granted" && Date.now() >= untilMs() ? take(countMax, BATCH_BYTES_MAX) : []);
 
-const save = () => keep.save(queue.all(), hidden() ? 0 : untilMs() || 1);
-
-/** @param {number} [delayMs] at once unless a batch is still filling */
-const plan = (delayMs = queue.waiting().length < BATCH_FULL ? BATCH_MS : 0) => {
-  const at = Math.max(Date.now() + delayMs, untilMs());
-  if (!queue.waiting().length || (timer && at >= dueMs)) return;
-  clearTimeout(timer);
-  dueMs = at;
-  timer = setTimeout(guard(tick), at - Date.now());
-};
-
-const tick = () => {
-  timer = 0;
-  // Timers round and may come a little before their time; then wait for the rest.
-  if (Date.now() < untilMs()) plan(0);
-  else if (!inFlight) request(false);
-};
-
-/** @param {boolean} leaving @returns {boolean} whether there was anything to send */
-const request = (leaving) => {
-  const events = queue.take(countMax, BATCH_BYTES_MAX);
-  if (!events.length) return false;
-  const body =
-    `{"batch":[${events}],"context":${toJson(batchContext(queue.dropped()))},` +
-    `"writeKey":${toJson(writeKey)},"sentAt":"${new Date().toISOString()}"}`;
-  inFlight++;
-  send(body, leaving).then((response) => {
-    inFlight--;
-    settle(events, response);
-    save();
-    plan();
-  });
-  return true;
-};
-
-/** @param {string[]} events @param {Response} [response] */
-const settle = (events, response) => {
-  const status = response?.status;
-  if (response?.ok) {
-    queue.remove(events);
-    failures = silentUntilMs = 0;
+/** @param {boolean} [leaving] @returns {Promise<void>} when all is sent, or must wait */
+const sendAll = async (leaving) => {
+  for (let taken = next(); taken[0]; taken = next()) {
+    const batch = `[${taken.map(load)}]`;
+    /** @type {any} */
+    let response;
+    /** @type {any} */
+    let answer = {};
+    try {
+      const { writeKey } = settings;
+      const rest = toJson({ context: batchContext(record.dropped), writeKey, sentAt: new Date() });
+      const sending = send(`{"batch":${batch},${rest.slice(1)}`, leaving);
+      if (leaving) sendAll(leaving);
+      response = await sending;
+      answer = await response.json();
+    } catch (error) {
+      answer.error = error; // offline, blocked, or no answer in time: all one to the queue
+    }
+    const status = response?.status ?? 0;
+    const count = taken.length;
+    const refused = /400|413/.test(status);
+    land(taken, response?.ok || (refused && count < 2));
     countMax = BATCH_EVENTS_MAX;
-    response.json().then(({ rejected }) => {
-      for (const { index, ...verdict } of rejected) warn("rejected", verdict, events[index]);
-    }, warn);
-  } else if (status === 413) {
-    if (countMax === 1) queue.remove(events, true);
-    countMax = Math.ceil(events.length / 2);
-    queue.land(events);
-  } else {
-    queue.land(events);
-    const now = Date.now();
-    const until = now + retryAfterMs(response?.headers.get("Retry-After"), now) + backoffMs(++failures, Math.random());
-    if (response) store("wait", `${until}`);
-    else silentUntilMs = until;
-    warn(`no delivery, status ${status}`);
+    if (response?.ok) {
+      record.sent += count;
+      failures = 0;
+    } else if (refused) {
+      countMax = count / 2;
+      if (count < 2) record.dropped++;
+    } else
+      store(
+        status ? "wait" : "silence",
+        Date.now() + waitMs(response?.headers.get("Retry-After"), failures++, Math.random()),
+      );
+    record.lastStatus = status;
+    record.lastError = answer.error;
+    tell("answer", { status, events: JSON.parse(batch), ...answer });
   }
 };
 
-/** @param {string} event as JSON text */
-export const push = (event) => {
-  queue.add([event]);
+/** Look at the queue now, and each second until it is empty. */
+export const flush = async () => {
+  clearTimeout(timer);
+  timer = 0;
+  record.dropped += trim();
+  try {
+    // The lock ends with the page, for a page that holds one cannot be kept for the way back.
+    await navigator.locks.request(
+      queueName(),
+      { ifAvailable: true },
+      (lock) => lock && Promise.race([sendAll(), new Promise((done) => (letGo = () => done(0)))]),
+    );
+  } catch {
+    await sendAll(); // no locks here
+  }
+  if (waiting()[0]) plan();
+};
+
+const plan = () => {
+  timer ||= setTimeout(flush, BATCH_MS);
+};
+
+/** @param {string[]} words message id, categories of consent that it needs @param {string} event as JSON text */
+export const push = (words, event) => {
+  add(words, event);
   plan();
-  if (saving) return;
-  saving = true;
-  // Once for all events of this moment.
-  queueMicrotask(
-    guard(() => {
-      saving = false;
-      hidden() ? leave() : save();
-    }),
-  );
+  if (document.hidden) queueMicrotask(leave);
 };
 
-/** Send soon, without waiting for the batch to fill. */
-export const flush = () => plan(0);
-
-/** Send all that waits, as a leaving page must; not before the time a server asked for: it is kept on disk anyway. */
+/** Send all at once, as a leaving page must; not before the time a server asked for: the queue keeps it. */
 export const leave = () => {
-  if (Date.now() >= untilMs()) while (request(true));
-  keep.save(queue.all(), 0); // whoever comes next may take them
+  letGo();
+  sendAll(true);
 };
 
-/** Take what earlier pages of this site left behind. */
-export const adopt = () => {
-  const nextMs = keep.adopt((events) => {
-    queue.add(events, true);
-    save();
-  });
-  plan(0);
-  if (nextMs) setTimeout(guard(adopt), nextMs + BATCH_MS);
-};
-
-/** Another tab left events behind; unless they were its last breath's, which is answered by then, take them. */
-export const inherit = (/** @type {StorageEvent} */ change) => {
-  if (keep.isLeft(change)) setTimeout(guard(adopt), INHERIT_MS);
-};
-
-/** The network is back, or the visitor: what only silence delayed need not wait longer. */
+/** The network is back, or the visitor, or a page was loaded: what only silence delayed need not wait longer. */
 export const resume = () => {
-  silentUntilMs = 0;
-  save();
-  plan(0);
+  store("silence");
+  flush();
 };

@@ -7,11 +7,9 @@ interface Document {
   readonly prerendering?: boolean;
 }
 
-interface FootfallStub {
-  q?: unknown[] | { push(call: unknown): unknown };
-  version?: string;
-}
-
-interface Window {
-  footfall?: FootfallStub;
+interface Navigator {
+  /** https://wicg.github.io/netinfo/ */
+  readonly connection?: { readonly effectiveType?: string };
+  /** https://w3c.github.io/gpc/ */
+  readonly globalPrivacyControl?: boolean;
 }

@@ -1,24 +1,44 @@
 /**
- * Nothing the tag does may break the page: every call and listener runs inside a guard. A developer is told what went
- * wrong, on localhost or with data-debug; visitors never are.
+ * Nothing the tag does may break the page: every call and listener runs inside a guard. What goes wrong is told to those who
+ * watch the tag: the debug extra, which a developer sees on localhost and with data-debug. Visitors never are told.
  */
-import { talks } from "./config.js";
 
-/** @param {unknown[]} words */
-export const warn = (...words) => {
-  if (talks) console.warn("footfall:", ...words);
+/** @type {((kind: string, what: any) => unknown)[]} */
+const watchers = [];
+
+/** @param {(kind: string, what: any) => unknown} hook hears "event", "answer" and "warning" from now on */
+export const watch = (hook) => {
+  watchers.push(hook);
 };
 
-/** @template {any[]} A @param {(...args: A) => unknown} run @returns {(...args: A) => void} */
+/** @param {string} kind @param {unknown} what */
+export const tell = (kind, what) => {
+  for (const hook of watchers) {
+    try {
+      hook(kind, what);
+    } catch {} // not told: whoever throws at a warning would be warned of that
+  }
+};
+
+/** @param {unknown[]} words */
+export const warn = (...words) => tell("warning", words);
+
+/** @template {any[]} A @template R @param {(...args: A) => R} run @returns {(...args: A) => R | undefined} */
 export const guard =
   (run) =>
   (...args) => {
     try {
-      run(...args);
+      return run(...args);
     } catch (error) {
       warn(error);
     }
+    return undefined;
   };
 
-/** @param {EventTarget} target @param {string} type @param {(event: any) => unknown} listener @param {boolean} [capture] */
-export const on = (target, type, listener, capture) => target.addEventListener(type, guard(listener), capture);
+/**
+ * @param {EventTarget} target
+ * @param {string} type
+ * @param {(event: any) => unknown} listener
+ * @param {boolean | AddEventListenerOptions} [options]
+ */
+export const on = (target, type, listener, options) => target.addEventListener(type, guard(listener), options);

@@ -1,19 +1,21 @@
 /**
- * UUID version 7 (RFC 9562): 48 bits of milliseconds, then random bits, so that ids made one after another sort together.
- * Not crypto.randomUUID, which browsers offer on https pages only.
+ * UUID version 7 (RFC 9562): 48 bits of milliseconds, a counter, then random digits, so that ids made one after another sort
+ * so (section 6.2, method 1). Not crypto.randomUUID, which browsers offer on https pages only.
  */
+
+let counter = 4096;
 
 /**
- * @param {number} nowMs milliseconds since the epoch
- * @param {Uint8Array} random 10 bytes
+ * @param {number} nowMs milliseconds since the epoch, of the years 2004 to 2527
+ * @param {number} counter tells apart ids of one millisecond; its last 12 bits count
+ * @param {string} random at least 15 digits
  * @returns {string} 36 characters, lower case
  */
-export const uuidv7 = (nowMs, random) => {
-  let hex = nowMs.toString(16).padStart(12, "0");
-  for (const byte of random) hex += (byte + 256).toString(16).slice(1);
-  const variant = "89ab"[(random[2] ?? 0) >> 6];
-  return hex.replace(/(.{8})(.{4}).(...).(...)/, `$1-$2-7$3-${variant}$4-`);
-};
+export const uuidv7 = (nowMs, counter, random) =>
+  `0${nowMs.toString(16)}7${(counter | 4096).toString(16).slice(-3)}8${random}`.replace(
+    /(.{8})(.{4})(.{4})(.{4})(.{12}).*/,
+    "$1-$2-$3-$4-$5",
+  );
 
 /** @returns {string} */
-export const newId = () => uuidv7(Date.now(), crypto.getRandomValues(new Uint8Array(10)));
+export const newId = () => uuidv7(Date.now(), counter++, crypto.getRandomValues(new Uint32Array(4)).join("7"));

@@ -6,14 +6,15 @@
 
 // The collector takes events of up to 32,768 bytes.
 const BYTES_MAX = 30_000;
-// So that one long text does not push out the properties after it.
-const STRING_CHARS_MAX = 4096;
+// One text may take this part of the room that is left, so that it does not push out what comes after it. Even if each
+// character of it needs six bytes it fits.
+const SHARE = 8;
 const DEPTH_MAX = 16;
 
-const encoder = new TextEncoder();
+const { parse, stringify } = JSON; // before the page puts others in their place
 
 /** @param {string} text @returns {number} its size in UTF-8 bytes */
-export const bytesOf = (text) => encoder.encode(text).length;
+export const bytesOf = (text) => new TextEncoder().encode(text).length;
 
 /** @param {unknown} value @returns {string} JSON; `{}` for what has none. At the limit text is cut, the rest left out. */
 export const toJson = (value) => {
@@ -21,32 +22,31 @@ export const toJson = (value) => {
 
   /** @param {string} text @returns {string} lone surrogates, the only ones a /u expression sees, become U+FFFD */
   const quote = (text) => {
-    const kept = text.slice(0, Math.min(left / 3, STRING_CHARS_MAX));
-    const quoted = JSON.stringify(kept.replace(/[\uD800-\uDFFF]/gu, "\uFFFD"));
+    const quoted = stringify(text.slice(0, left / SHARE).replace(/[\uD800-\uDFFF]/gu, "\uFFFD"));
     left -= bytesOf(quoted);
     return quoted;
   };
 
   /** @param {any} value @param {unknown[]} above the objects it stands in @returns {string | undefined} */
   const write = (value, above) => {
-    left -= typeof value === "number" ? 24 : 5; // the longest number; `null,` or brackets, a colon and a comma
-    if (left < 0) return undefined;
-    if (value === null || value === !!value || Number.isFinite(value)) return `${value}`;
+    left -= 25; // the longest number and a comma
+    if (left < 0 || above.includes(value) || above[DEPTH_MAX]) return;
+    if (value?.nodeType) return quote(value.nodeName);
     if (/^(str|big)/.test(typeof value)) return quote(`${value}`);
-    if (typeof value !== "object" || above.includes(value) || above[DEPTH_MAX]) return undefined;
-    if (value.nodeType) return quote(value.nodeName);
+    if (Object(value) !== value) return value - value === 0 ? `${value}` : undefined; // no NaN, Infinity, undefined
+    if (typeof value === "function") return;
     const path = [...above, value];
     const list = Array.isArray(value);
-    if (!list && value.toJSON) return write(value.toJSON(), path);
+    if (!list && value.toJSON !== /** @type {any} */ (Object.prototype).toJSON) return write(value.toJSON(), path);
     const parts = [];
     for (const key of Object.keys(value)) {
-      if (left < 3 * key.length) break;
+      if (left < 0) break;
       const name = list ? "" : `${quote(key)}:`;
-      let text = list ? "null" : undefined;
+      let text;
       try {
-        text = write(value[key], path) ?? text;
+        text = write(value[key], path);
       } catch {} // a throwing getter: its property is left out
-      if (text) parts.push(name + text);
+      if (text || list) parts.push(name + (text ?? null));
     }
     return list ? `[${parts}]` : `{${parts}}`;
   };
@@ -57,3 +57,6 @@ export const toJson = (value) => {
     return "{}";
   }
 };
+
+/** @param {unknown} value @returns {any} a copy of what can be kept of it; `{}` for what is nothing */
+export const clean = (value) => parse(toJson(value));

@@ -1,42 +1,63 @@
 /**
- * Tells when the visitor came to see another page: load, pushState, replaceState, back and forward, and a page brought
- * back from the back/forward cache. Never twice for one address; the fragment does not count. A change is told a moment
- * later, when the router has set the title and made up its mind, but always before any other event. A page opened in a
- * background tab is told when it is first looked at. Knows nothing of events.
+ * Tells when the visitor came to see another page: the first, pushState, replaceState, back and forward, and a page brought
+ * back from the back/forward cache. Never twice for one address; the fragment does not count unless the site routes by it
+ * (data-hash): it never reaches a server by itself, and sign-in flows put secrets there. A change is told a moment later,
+ * when the router has set the title and made up its mind, but always before any other event. Knows nothing of events.
  */
 import { guard, on } from "./guard.js";
-import { withoutFragment } from "./page.js";
+import { pageOf } from "./page.js";
+import { settings } from "./settings.js";
 
-let address = "";
-let unseen = false;
-let timer = 0;
+/** @typedef {ReturnType<typeof pageOf>} PageFacts */
+
+/** @type {PageFacts | undefined} the page told last */
+let told;
+/** @type {string} */
+let referrer;
 let tell = () => {};
+/** @type {((oldPage: PageFacts) => void)[]} */
+const moves = [];
+/** @type {(() => void)[]} */
+const leaves = [];
 
-export let referrer = document.referrer;
+/** @param {(oldPage: PageFacts) => void} hook called with the page that was left, before the new one is told */
+export const onMove = (hook) => {
+  moves.push(guard(hook));
+};
 
-/** Take the present address as told. @returns {boolean} whether it was another one */
-export const mark = () => {
-  const here = withoutFragment(location.href);
-  const moved = here !== address;
-  if (moved && address) referrer = address;
-  address = here;
+/** @param {() => void} hook called when the page is hidden or goes away; may come twice for one leave */
+export const onLeave = (hook) => {
+  leaves.push(guard(hook));
+};
+
+/** @returns {PageFacts} the page as it is now */
+export const page = () => pageOf(location, document.title, referrer ?? document.referrer, settings.hash != null);
+
+/** Take the present page as told. @param {boolean} [again] it counts as another one @returns {boolean} whether it was another one */
+export const mark = (again) => {
+  const old = told;
+  const moved = page().url !== old?.url;
+  if (old && moved) referrer = old.url;
+  told = page();
+  if (old && (moved || again)) for (const hook of moves) hook(old);
   return moved;
 };
 
 /** Tell now what is still to be told. */
 export const settle = () => {
-  if (!unseen && mark()) tell();
+  if (mark()) tell();
 };
 
-const later = () => {
-  clearTimeout(timer);
-  timer = setTimeout(guard(settle));
+/** The page is hidden or goes away. */
+export const left = () => {
+  settle();
+  for (const hook of leaves) hook();
 };
 
 /** @param {() => void} seen */
 export const watchNavigation = (seen) => {
   tell = seen;
-  unseen = document.visibilityState === "hidden"; // only now: a page being prerendered is hidden too
+  const later = () => setTimeout(guard(settle));
   for (const name of /** @type {const} */ (["pushState", "replaceState"])) {
     const original = history[name];
     history[name] = (...args) => {
@@ -47,12 +68,8 @@ export const watchNavigation = (seen) => {
   on(window, "popstate", later);
   on(window, "pageshow", (event) => {
     if (event.persisted) {
-      mark();
+      mark(true);
       seen();
     }
-  });
-  on(document, "visibilitychange", () => {
-    unseen = unseen && document.visibilityState === "hidden";
-    settle();
   });
 };

@@ -9,19 +9,11 @@ const WAIT_MS_MAX = 60_000;
 export const RETRY_AFTER_MS_MAX = 3_600_000;
 
 /**
- * @param {string | null | undefined} header Retry-After: seconds or an HTTP date (RFC 9110, 10.2.3)
- * @param {number} nowMs
- * @returns {number} ms from now; 0 when it says nothing usable
- */
-export const retryAfterMs = (header, nowMs) => {
-  const ms = Number(header) * 1000 || Date.parse(header ?? "") - nowMs;
-  return ms > 0 ? Math.min(ms, RETRY_AFTER_MS_MAX) : 0;
-};
-
-/**
- * @param {number} failures in a row, from 1
+ * @param {any} retryAfter the header's seconds; a date counts as nothing, because this clock may be wrong
+ * @param {number} failures in a row, from 0
  * @param {number} random 0 to 1
- * @returns {number} ms to wait on top of what the server asked for
+ * @returns {number} ms
  */
-export const backoffMs = (failures, random) =>
-  Math.min(FIRST_MS * 2 ** (failures - 1), WAIT_MS_MAX) * (0.5 + random / 2);
+export const waitMs = (retryAfter, failures, random) =>
+  Math.min(retryAfter * 1000 || 0, RETRY_AFTER_MS_MAX) +
+  (Math.min(FIRST_MS * 2 ** failures, WAIT_MS_MAX) * (1 + random)) / 2;

@@ -1,41 +1,22 @@
 /**
- * One request to the collector, and what became of it. text/plain without credentials, so that the browser asks no
- * permission first: a preflight costs a round trip, and a leaving page has none to spare.
- *
- * A page may have 64 KiB of keepalive requests under way, beacons included (Fetch standard, "keepalive"); one byte more and
- * the browser refuses. Up to 60 KiB of them are ours, the rest goes as plain requests, which end with the page.
+ * One request to the collector. text/plain without credentials, so that the browser asks no permission first: a preflight
+ * costs a round trip, and a leaving page has none to spare.
  */
-import { endpoint } from "./config.js";
-import { bytesOf } from "./json.js";
+import { settings } from "./settings.js";
 
-const KEEPALIVE_BYTES_MAX = 61_440;
 const ANSWER_MS_MAX = 30_000;
-const ADDRESS = `${endpoint}/v1/b`;
 
-let inFlightBytes = 0;
-
-/** @param {string} body @param {boolean} leaving @returns {Promise<Response | undefined>} never rejects */
+/** @param {string} body @param {boolean} [leaving] @returns {Promise<any>} the response; rejects when there is none */
 export const send = async (body, leaving) => {
-  const bytes = bytesOf(body);
-  const keepalive = inFlightBytes + bytes <= KEEPALIVE_BYTES_MAX;
-  const held = keepalive ? bytes : 0;
-  inFlightBytes += held;
-  try {
-    if (!leaving || "keepalive" in Request.prototype) {
-      return await fetch(ADDRESS, {
+  const address = `${settings.endpoint}/v1/b${settings.debug == null ? "" : "?debug=1"}`;
+  // No answer ever comes from a beacon, and blockers swallow it while it reports success: not a delivery.
+  return leaving && !("keepalive" in Request.prototype)
+    ? navigator.sendBeacon(address, body)
+    : fetch(address, {
         method: "POST",
         body, // a string: text/plain;charset=UTF-8
-        keepalive,
+        keepalive: true,
         credentials: "omit",
         signal: AbortSignal.timeout?.(ANSWER_MS_MAX),
       });
-    }
-    // No answer ever comes from a beacon, and blockers swallow it while it reports success: not a delivery.
-    navigator.sendBeacon(ADDRESS, body);
-  } catch {
-    // Offline, blocked, or no answer in time: all one to the queue.
-  } finally {
-    inFlightBytes -= held;
-  }
-  return undefined;
 };

@@ -1,37 +1,58 @@
 /**
- * Text that outlives the page: localStorage, and memory where that is missing, denied or full. Never throws. Bounded by
- * what is kept in it: five short texts, and one queue of at most QUEUE_CHARS_MAX characters for each open page.
+ * Short texts by name: on disk (localStorage), and in memory where that is missing, denied, full or not permitted. Never
+ * throws. Bounded by what is kept in it: six short texts, and the queue.
  */
+import { settings } from "./settings.js";
 
-const PREFIX = "footfall_";
-
-/** @type {Record<string, string | undefined>} what the disk refused, so newer than the disk */
+/** @type {Record<string, string>} what the disk does not hold, so newer than the disk */
 const memory = {};
+/** @type {any} the localStorage; nothing until permitted */
+let disk;
+
+/** @param {string} name @returns {string} its key on disk */
+export const keyOf = (name) => `${settings.global ?? "footfall"}_${name}`;
 
 /** @template T @param {() => T} use @returns {T | undefined} */
-const attempt = (use) => {
+export const attempt = (use) => {
   try {
-    return use(); // the mere look at localStorage throws where it is denied
-  } catch {
-    return undefined;
-  }
+    return use();
+  } catch {}
+  return undefined;
 };
 
-/** @param {string} name @returns {string} empty when there is none */
-export const load = (name) => memory[name] ?? attempt(() => localStorage.getItem(PREFIX + name)) ?? "";
+/** @param {string} name @returns {string | undefined} */
+export const load = (name) => memory[name] ?? attempt(() => disk[keyOf(name)]);
 
-/** @param {string} name @param {string} text */
+/** @param {string} name @param {any} [text] none removes it */
 export const store = (name, text) => {
-  memory[name] = text;
+  delete memory[name];
+  if (text) memory[name] = `${text}`;
   attempt(() => {
-    if (text) localStorage.setItem(PREFIX + name, text);
-    else localStorage.removeItem(PREFIX + name);
+    delete disk[keyOf(name)]; // so that nothing old is left where there is no room for the new
+    if (text) disk[keyOf(name)] = text;
     delete memory[name];
   });
 };
 
-/** @param {string} start @returns {string[]} the names on disk that start so */
+/** @param {string} start @returns {string[]} the names that start so, sorted */
 export const names = (start) =>
-  attempt(() => Object.keys(localStorage).filter((key) => key.startsWith(PREFIX + start)))?.map((key) =>
-    key.slice(PREFIX.length),
-  ) ?? [];
+  Object.keys(attempt(() => ({ ...disk })) ?? {})
+    .map((key) => key.replace(keyOf(""), ""))
+    .concat(Object.keys(memory))
+    .filter((name) => name.startsWith(start))
+    .sort();
+
+/** @param {unknown} allowed whether the disk may be used from now on */
+export const permit = (allowed) => {
+  disk = allowed ? attempt(() => localStorage) : undefined; // the mere look at it throws where it is denied
+};
+
+/** What waited in memory for the permission, or for room, goes to the disk. */
+export const settleDown = () => {
+  for (const name of Object.keys(memory)) store(name, memory[name]);
+};
+
+/** Forget everything, on disk too if it is in use. */
+export const wipe = () => {
+  for (const name of names("")) store(name);
+};

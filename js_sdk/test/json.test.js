@@ -48,3 +48,23 @@ for (const [name, value] of [
 test("a long text does not push out what follows it", () => {
   assert.equal(JSON.parse(toJson({ text: "x".repeat(1e6), after: 1 })).after, 1);
 });
+
+test("a toJSON that the page put on every object or list is not obeyed, that of a date or a class is", () => {
+  class Price {
+    toJSON() {
+      return "1.20";
+    }
+  }
+  const broken = { value: () => "broken", configurable: true };
+  Object.defineProperty(Object.prototype, "toJSON", broken);
+  Object.defineProperty(Array.prototype, "toJSON", broken);
+  try {
+    assert.equal(
+      toJson({ a: [{ b: 1 }], at: new Date(0), price: new Price() }),
+      '{"a":[{"b":1}],"at":"1970-01-01T00:00:00.000Z","price":"1.20"}',
+    );
+  } finally {
+    delete Object.prototype.toJSON;
+    delete Array.prototype.toJSON;
+  }
+});

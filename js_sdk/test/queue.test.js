@@ -1,47 +1,52 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { QUEUE_CHARS_MAX } from "../src/queue.js";
+import { add, land, QUEUE_EVENTS_MAX, take, trim, waiting } from "../src/queue.js";
+import { settings } from "../src/settings.js";
+import { load, wipe } from "../src/storage.js";
 
-let queue;
-let fresh = 0;
-// The queue is the module's own state; a new query is a new copy of the module.
-beforeEach(async () => {
-  queue = await import(`../src/queue.js?${fresh++}`);
+// Without localStorage the queue is in memory, by the same functions.
+settings.writeKey = "KEY";
+beforeEach(() => {
+  land(waiting(), true);
+  wipe();
 });
 
-test("events are taken in the order they came, and only once until they land", () => {
-  queue.add(["a", "b"]);
-  queue.add(["c"]);
-  assert.deepEqual(queue.take(2, 1000), ["a", "b"]);
-  assert.deepEqual(queue.waiting(), ["c"]);
-  queue.land(["a", "b"]);
-  assert.deepEqual(queue.take(9, 1000), ["a", "b", "c"]);
-});
+const texts = (names) => names.map(load);
 
-test("older events of another page go first, and none is held twice", () => {
-  queue.add(["b", "c"]);
-  queue.add(["a", "b"], true);
-  assert.deepEqual(queue.all(), ["a", "b", "c"]);
+test("events are taken in the order of their ids, and only once until they land", () => {
+  for (const id of ["2", "1", "3"]) add([id], id);
+  const first = take(2, 1000);
+  assert.deepEqual(texts(first), ["1", "2"]);
+  assert.deepEqual(texts(take(9, 1000)), ["3"]);
+  land(first, false);
+  assert.deepEqual(texts(take(9, 1000)), ["1", "2"]);
 });
 
 test("a batch holds what fits, counted in bytes, and always at least one", () => {
-  queue.add(["ä".repeat(10), "b".repeat(10), "c"]);
-  assert.deepEqual(queue.take(9, 5), ["ä".repeat(10)]);
-  assert.deepEqual(queue.take(9, 12), ["b".repeat(10)]);
+  add(["1"], "ä".repeat(10));
+  add(["2"], "b".repeat(10));
+  add(["3"], "c");
+  assert.deepEqual(texts(take(9, 5)), ["ä".repeat(10)]);
+  assert.deepEqual(texts(take(9, 12)), ["b".repeat(10)]);
 });
 
 test("when full the oldest goes and is counted", () => {
-  const large = (letter) => letter.repeat(QUEUE_CHARS_MAX / 2);
-  queue.add([large("a"), large("b")]);
-  assert.equal(queue.dropped(), 0);
-  queue.add(["c"]);
-  assert.deepEqual(queue.all(), [large("b"), "c"]);
-  assert.equal(queue.dropped(), 1);
+  for (let i = 0; i < QUEUE_EVENTS_MAX + 2; i++) add([`${1000 + i}`], `${i}`);
+  assert.equal(trim(), 2);
+  assert.deepEqual(texts(waiting().slice(0, 1)), ["2"]);
+  assert.equal(trim(), 0);
 });
 
-test("delivered events are gone, given up ones are counted", () => {
-  queue.add(["a", "b", "c"]);
-  queue.remove(["a"]);
-  queue.remove(["b"], true);
-  assert.deepEqual([queue.all(), queue.dropped()], [["c"], 1]);
+test("delivered events are gone", () => {
+  add(["1"], "a");
+  land(take(9, 1000), true);
+  assert.deepEqual(waiting(), []);
+});
+
+test("events of another write key are left alone", () => {
+  add(["1"], "mine");
+  settings.writeKey = "OTHER";
+  assert.deepEqual(waiting(), []);
+  settings.writeKey = "KEY";
+  assert.equal(waiting().length, 1);
 });

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { load, names, store } from "../src/storage.js";
+import { load, names, permit, store } from "../src/storage.js";
 
 test("without localStorage, text lives as long as the page", () => {
-  assert.equal(load("id"), "");
+  permit(true);
+  assert.equal(load("id"), undefined);
   store("id", "x");
-  assert.equal(load("id"), "x");
-  store("id", "");
-  assert.deepEqual([load("id"), names("")], ["", []]);
+  store("user", 5);
+  assert.deepEqual([load("id"), load("user"), names("")], ["x", "5", ["id", "user"]]);
+  store("id");
+  assert.deepEqual([load("id"), names("u")], [undefined, ["user"]]);
 });

@@ -1,11 +1,14 @@
 /**
  * Runs scenarios for pytest: a name per line on standard input, a JSON verdict per line on standard output. One browser
- * for all, a fresh profile and fresh servers for each. `--list` prints the names.
+ * for all, a fresh profile and fresh servers for each. `driver.mjs [--list] [FILE]`: FILE is a module of this folder that
+ * exports scenarios, scenarios.mjs unless given; `--list` prints their names.
  */
 import { createInterface } from "node:readline";
 import { launch } from "./chromium.mjs";
 import { Collector, Site } from "./recorder.mjs";
-import { scenarios } from "./scenarios.mjs";
+
+const [, , file = "scenarios.mjs"] = process.argv.filter((word) => word !== "--list");
+const { scenarios } = await import(`./${file}`);
 
 async function run(browser, scenario) {
   const collector = await new Collector().start();

@@ -3,10 +3,10 @@
  * and answers as a scenario tells it to. Waits end on a condition or at a deadline, never after a guessed time.
  */
 import { EventEmitter, once } from "node:events";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 
-const TAG = readFileSync(new URL("../../js_sdk/dist/footfall.js", import.meta.url));
+const DIST = new URL("../../js_sdk/dist/", import.meta.url);
 const DEADLINE_MS = 15_000;
 
 async function listen(handler) {
@@ -28,8 +28,11 @@ export class Collector extends EventEmitter {
   }
 
   async #handle(request, response) {
-    if (request.url === "/footfall.js") {
-      response.writeHead(200, { "Content-Type": "text/javascript; charset=utf-8" }).end(TAG);
+    if (/^\/footfall[.\w]*\.js$|^\/index\.js$/.test(request.url)) {
+      const file = new URL(request.url.slice(1), DIST);
+      const found = existsSync(file);
+      const headers = { "Content-Type": "text/javascript; charset=utf-8", "Access-Control-Allow-Origin": "*" };
+      response.writeHead(found ? 200 : 404, headers).end(found ? readFileSync(file) : "");
       return;
     }
     const chunks = [];
@@ -114,6 +117,7 @@ export class Site {
   holds = {}; // path -> (response) => void, for answers that a scenario gives itself
   headers = {};
   attributes = "";
+  snippet = ""; // in place of the usual script element
   head = "";
   scripts = 1;
 
@@ -136,7 +140,9 @@ export class Site {
       this.holds[pathname](response);
       return;
     }
-    const script = `<script defer src="${this.collector.origin}/footfall.js" data-write-key="key" ${this.attributes}></script>`;
+    const script =
+      this.snippet ||
+      `<script defer src="${this.collector.origin}/footfall.js" data-write-key="key" ${this.attributes}></script>`;
     response.writeHead(200, { "Content-Type": "text/html; charset=utf-8", ...this.headers });
     response.end(
       `<!doctype html><html lang="en"><head><title>Page ${pathname}</title>${this.head}${script.repeat(this.scripts)}` +

@@ -76,7 +76,8 @@ def test_a_server_key_is_shown_once_and_kept_only_as_a_hash(collector: Serving) 
         "sources", "add", "Blog", "--origin", "https://Blog.example/", "--json", "--data", collector.data_dir
     )
     added = json.loads(done.stdout)
-    assert list(added) == ["id", "name", "write_key", "server_key", "origins", "enabled"]
+    told = ["id", "name", "write_key", "server_key", "origins", "enabled", "cookie_domain", "environment"]
+    assert list(added) == told
     assert (added["id"], added["name"], added["enabled"]) == ("blog", "Blog", True)
     assert added["origins"] == ["https://blog.example"]
     assert added["server_key"] not in (collector.data_dir / "sources.json").read_text()

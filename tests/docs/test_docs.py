@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from collector.app.receive import BATCH_PATHS, PIXEL_PATH, SINGLE_PATHS
-from collector.app.site import site, snippet
+from collector.app.site import site
+from collector.app.snippet import snippet
 from collector.cli import command
 from collector.config import Settings
 from collector.paths import DEMO_DIR, TAG_DIR

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.device import DEVICE_CACHE_MAX, _parse_cached, parse_device
+from collector.device import DEVICE_CACHE_MAX, _parse_cached, parse_device, with_system_version
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 quick = settings(derandomize=True, database=None, deadline=None, max_examples=150)
@@ -182,3 +183,30 @@ def test_a_flood_of_user_agents_stays_within_the_cache() -> None:
     for number in range(DEVICE_CACHE_MAX + 100):
         parse_device(f"flood/{number}")
     assert _parse_cached.cache_info().currsize == DEVICE_CACHE_MAX
+
+
+@pytest.mark.parametrize(
+    ("system", "platform", "version", "named"),
+    [
+        ("Windows NT 10.0; Win64; x64", "Windows", "15.0.0", "11"),
+        ("Windows NT 10.0; Win64; x64", "Windows", "13.0.0", "11"),
+        ("Windows NT 10.0; Win64; x64", "Windows", "10.0.0", "10"),
+        ("Windows NT 6.1; Win64; x64", "Windows", "0.1.0", "7"),
+        ("Macintosh; Intel Mac OS X 10_15_7", "macOS", "14.5.0", "14.5"),
+        ("Linux; Android 10; K", "Android", "16", "16"),
+        ("Linux; Android 10; K", "Windows", "15.0.0", "10"),
+        ("Linux; Android 10; K", "Android", "sixteen", "10"),
+        ("Linux; Android 10; K", "Android", "9" * 1_000, "10"),
+        ("Linux; Android 10; K", "x" * 1_000, "16", "10"),
+        ("X11; Linux x86_64", "Linux", "6.8.0", "6.8"),
+    ],
+)
+def test_a_stated_platform_version_is_truer_than_the_frozen_user_agent(
+    system: str, platform: str, version: str, named: str
+) -> None:
+    device = parse_device(
+        f"Mozilla/5.0 ({system}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
+    )
+    known = with_system_version(device, platform, version)
+    assert known.os_version == named
+    assert msgspec.structs.replace(known, os_version=device.os_version) == device

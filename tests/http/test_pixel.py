@@ -38,6 +38,19 @@ KEPT_AS_FAILED = {
     "unknown type": "type=nonsense&messageId=unknown+type",
     "wrong shape": "data=" + encoded({"event": 5, "messageId": "wrong shape"}),
 }
+# As `footfall snippet` prints them, with what a template or AMP puts in. The page is that of the request's Referer.
+EMBEDDED = "https://shop.example/sale?utm_source=letter"
+EMBEDDING = {
+    "noscript": "messageId=noscript",
+    "noscript titled": "title=Sale&messageId=noscript+titled",
+    "opened": "event=email_opened&userId=u7&campaign=may+letter&messageId=opened",
+    "amp": "url=https%3A%2F%2Fshop.example%2Famp&title=T&referrer=https%3A%2F%2Fwww.bing.com%2F&anonymousId=amp-1"
+    "&messageId=amp",
+    "unreplaced": "url=&messageId=unreplaced",
+    "in data": "data=" + encoded({"event": "e", "messageId": "in data"}),
+    "own page in data": "data="
+    + encoded({"event": "e", "messageId": "own page in data", "context": {"page": {"url": "https://own.example/"}}}),
+}
 LOST = {
     "not base64": "data=%FF%FE%00",
     "no JSON": "data=" + base64.b64encode(b"{no").decode(),
@@ -66,6 +79,7 @@ def test_the_answer_is_always_the_same_image(collector: Serving, key: str, query
     assert answer.headers["content-type"] == "image/gif"
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["content-length"] == "43"
+    assert answer.headers["cross-origin-resource-policy"] == "cross-origin", "for pages that isolate themselves"
 
 
 def test_head_has_the_image_s_headers_and_makes_no_event(collector: Serving, key: str) -> None:
@@ -90,10 +104,13 @@ def rows(collector: Serving) -> dict[str, dict[str, Any]]:
         named = "write_key" if number % 2 else "writeKey"
         both = f"{named}={source.write_key}&writeKey={source.write_key}"
         collector.request("GET", f"/v1/p.gif?{query}&{both}", headers=headers)
+    for query in EMBEDDING.values():
+        asked = {**headers, "referer": EMBEDDED}
+        collector.request("GET", f"/v1/p.gif?{query}&writeKey={source.write_key}", headers=asked)
     collector.until_loaded()
     stored = collector.sql("SELECT * FROM events WHERE source_id = 'pixel-rows'")
     failed = collector.sql("SELECT * FROM failed_events WHERE source_id = 'pixel-rows'")
-    assert {row["message_id"] for row in stored} == STORED.keys()
+    assert {row["message_id"] for row in stored} == STORED.keys() | EMBEDDING.keys()
     assert {row["message_id"] for row in failed} == KEPT_AS_FAILED.keys()
     return {row["message_id"]: row for row in [*stored, *failed]}
 
@@ -129,3 +146,28 @@ def test_a_time_in_milliseconds_is_no_day_of_the_year_1711(rows: dict[str, dict[
 def test_a_bad_event_by_pixel_is_kept(rows: dict[str, dict[str, Any]]) -> None:
     assert rows["unknown type"]["reason"] == "event_type_unknown"
     assert rows["wrong shape"]["pointer"] == "/event"
+
+
+@pytest.mark.parametrize("form", ["noscript", "noscript titled", "unreplaced"])
+def test_a_page_without_script_is_viewed_under_its_own_address(rows: dict[str, dict[str, Any]], form: str) -> None:
+    row = rows[form]
+    assert (row["event"], row["url"], row["utm_source"]) == ("page_view", EMBEDDED, "letter")
+    assert row["title"] == ("Sale" if form == "noscript titled" else "")
+    assert row["visitor_id"].startswith("c_")
+
+
+def test_an_e_mail_that_is_opened_is_its_reader_s_event(rows: dict[str, dict[str, Any]]) -> None:
+    row = rows["opened"]
+    assert (row["type"], row["event"], row["user_id"]) == ("track", "email_opened", "u7")
+    assert json.loads(row["properties"]) == {"campaign": "may letter"}
+
+
+def test_an_amp_page_states_its_own_facts(rows: dict[str, dict[str, Any]]) -> None:
+    row = rows["amp"]
+    assert (row["event"], row["url"], row["title"]) == ("page_view", "https://shop.example/amp", "T")
+    assert (row["referrer_host"], row["visitor_id"]) == ("www.bing.com", "amp-1")
+
+
+def test_an_event_in_data_has_the_page_it_states_or_else_the_one_it_stands_in(rows: dict[str, dict[str, Any]]) -> None:
+    assert rows["in data"]["url"] == EMBEDDED
+    assert rows["own page in data"]["url"] == "https://own.example/"

@@ -52,6 +52,9 @@ def event(
         "traits": "{}",
         "context": "{}",
         "violations": [],
+        "extra": "{}",
+        "sample_rate": 1.0,
+        "environment": "prod",
     }
     return EventRow(**values)  # type: ignore[arg-type]  # the fields by name, each with its own type
 

@@ -148,7 +148,7 @@ CASES: dict[str, tuple[str, list[str], dict[str, list[str]]]] = {
         ["1.05", '"10"'],
         {"0.95": BROKEN, "10.05": BROKEN, "1.01": BROKEN},
     ),
-    "enum": ('{type: string, enum: [no, "1"]}', ['"no"', '"1"'], {'"yes"': BROKEN, "1": WRONG, "false": WRONG}),
+    "enum": ('{type: string, enum: ["no", "1"]}', ['"no"', '"1"'], {'"yes"': BROKEN, "1": WRONG, "false": WRONG}),
     "enum of integers": ("{type: integer, enum: [1, 2]}", ["1", "2.0"], {"3": BROKEN, "true": WRONG}),
     "const": ("{type: string, const: x}", ['"x"'], {'"y"': BROKEN}),
     "nullable": ("{type: integer, minimum: 1, nullable: true}", ["null", "1"], {"0": BROKEN}),

@@ -28,7 +28,24 @@ def head(text: str) -> dict[str, str]:
     return {"plan.yaml": HEAD + text + "\n"}
 
 
+def upcast(text: str) -> dict[str, str]:
+    """An event with an older major, whose `upcast:` starts in line 3, column 29. a, b and d are texts, c a number."""
+    return {
+        E: "event: e\nversion: 2.0.0\naccept: [{major: 1, upcast: " + text + "}]\n"
+        "properties:\n  b: {type: string}\n  c: {type: integer}\n",
+        "history/e@1.yaml": "event: e@1\nversion: 1.0.0\nproperties:\n  a: {type: string}\n  d: {type: string}\n",
+    }
+
+
+def journey(text: str) -> dict[str, str]:
+    """A journey over an event with a text `a` and a number `n`; its `steps:` start in line 3, column 8."""
+    return {J: f"journey: j\nkey: user_id\nsteps: {text}\n"} | event(
+        "properties:\n  a: {type: string}\n  n: {type: integer}"
+    )
+
+
 E = "events/core/e.yaml"
+J = "journeys/j.yaml"
 
 CASES: dict[str, tuple[dict[str, str], str, str]] = {
     # name of the edge: files, place, part of the sentence
@@ -65,20 +82,20 @@ CASES: dict[str, tuple[dict[str, str], str, str]] = {
     "fraction for an integer": (prop("{type: integer, minimum: 0.5}"), f"{E}:4:31", "must be a whole number"),
     "bound above 64 bits": (prop("{type: integer, maximum: 9223372036854775808}"), f"{E}:4:31", "at most 64 bits"),
     "multipleOf zero": (prop("{type: integer, multipleOf: 0}"), f"{E}:4:34", "must be above 0"),
-    "bound not finite": (prop("{type: number, maximum: 1e999}"), f"{E}:4:30", "too large"),
+    "bound not finite": (prop("{type: number, maximum: 1.0e+999}"), f"{E}:4:30", "too large"),
     "scale above precision": (
         prop("{type: decimal, precision: 2, scale: 3}"),
         f"{E}:4:43",
         "scale above its precision",
     ),
-    "yaml 1.1 boolean in enum": (prop("{type: string, enum: [yes, true]}"), f"{E}:4:33", "put it in quotes"),
-    "number in enum": (prop("{type: string, enum: [012]}"), f"{E}:4:28", "12 is not a string"),
+    "boolean in enum": (prop("{type: string, enum: [a, true]}"), f"{E}:4:31", "True is not a string"),
+    "number in enum": (prop("{type: string, enum: [12]}"), f"{E}:4:28", "12 is not a string"),
     "text in integer enum": (prop("{type: integer, enum: [one]}"), f"{E}:4:29", "without quotes"),
     "enum twice": (prop("{type: string, enum: [a, a]}"), f"{E}:4:31", "listed twice"),
     "enum empty": (prop("{type: string, enum: []}"), f"{E}:4:27", "no value would be valid"),
     "enum and const": (prop("{type: string, enum: [a], const: a}"), f"{E}:4:39", "keep one"),
     "enum of numbers": (prop("{type: number, enum: [1.5]}"), f"{E}:4:27", '"enum" does not apply'),
-    "pattern without maxLength": (prop('{type: string, pattern: "^a$"}'), f"{E}:4:30", "no maxLength; add one"),
+    "pattern without maxLength": (prop('{type: string, pattern: "^a+$"}'), f"{E}:4:30", "no maxLength; add one"),
     "nested repetition": (prop('{type: string, pattern: "^(a+)+$", maxLength: 9}'), f"{E}:4:30", "repeats a group"),
     "repeated alternative": (prop('{type: string, pattern: "^(a|b)*$", maxLength: 9}'), f"{E}:4:30", "repeats a group"),
     "costly pattern": (
@@ -110,7 +127,7 @@ CASES: dict[str, tuple[dict[str, str], str, str]] = {
         f"{E}:4:61",
         '"maxProperties" does not apply',
     ),
-    "pii shape": (prop("{type: string, pii: {clas: email}}"), f"{E}:4:26", 'did you mean "class"?'),
+    "pii shape": (prop("{type: string, pii: {clas: email}}"), f"{E}:4:27", 'did you mean "class"?'),
     "property name": (event("properties:\n  orderId: {type: string}"), f"{E}:4:3", '"orderId" does not match naming'),
     "nested property name": (
         prop("{type: object, properties: {bB: string}}"),
@@ -194,17 +211,46 @@ CASES: dict[str, tuple[dict[str, str], str, str]] = {
         "format 2, this Footfall reads format 1",
     ),
     "no plan.yaml keyword": ({"plan.yaml": "format: 1\nplan: x\n"}, "plan.yaml:1:1", 'has no "version"'),
-    "naming not a pattern": (head('naming: {events: "("}'), "plan.yaml:4:18", "not a regular expression"),
-    "action of a later issue": (head("enforce: {constraint: strip}"), "plan.yaml:4:23", '"strip" is not supported yet'),
-    "drop in an event": (event("enforce: {constraint: drop}"), f"{E}:3:23", '"drop" is not supported yet'),
-    "class of a later issue": (
-        head("enforce: {undeclared_pii: flag}"),
-        "plan.yaml:4:11",
-        "not supported yet; remove it",
+    "naming not a pattern": (head('naming: {events: "("}'), "plan.yaml:4:18", "naming.events cannot be used"),
+    "naming that can take forever": (head('naming: {events: "^(a+)+$"}'), "plan.yaml:4:18", "repeats a group"),
+    "drop of what is no personal data": (
+        event("enforce: {constraint: drop}"),
+        f"{E}:3:23",
+        'constraint cannot be "drop": it loses data',
     ),
-    "no action": (head("enforce: {constraint: refuse}"), "plan.yaml:4:23", "use allow, flag or quarantine"),
+    "strip of what is not there": (
+        head("enforce: {missing_required: strip}"),
+        "plan.yaml:4:29",
+        "there is no value to strip; use allow, flag, quarantine",
+    ),
+    "no action": (head("enforce: {constraint: refuse}"), "plan.yaml:4:23", "use allow, flag, strip, quarantine"),
+    "rule without an action": (head("enforce: {constraint: {from: 2027-01-01}}"), "plan.yaml:4:23", 'has no "action"'),
+    "rule with a strange keyword": (
+        head("enforce: {constraint: {action: strip, form: 2027-01-01}}"),
+        "plan.yaml:4:39",
+        '"form" is not a keyword of a rule; did you mean "from"?',
+    ),
+    "from is no day": (
+        head("enforce: {constraint: {action: quarantine, from: 2027-02-30}}"),
+        "plan.yaml:4:50",
+        '"from" must be a date such as 2027-01-31',
+    ),
+    "from for what is milder": (
+        event("enforce: {constraint: {action: flag, from: 2027-01-01}}"),
+        f"{E}:3:23",
+        "constraint is quarantine already, and flag is not stricter",
+    ),
+    "two dates for one rule": (
+        head("enforce: {unknown_property: {action: strip, from: 2027-01-01}}")
+        | event("enforce: {unknown_property: {action: quarantine, from: 2028-01-01}}"),
+        f"{E}:3:29",
+        'has a "from" of its own',
+    ),
     "no class": (head("enforce: {constraints: flag}"), "plan.yaml:4:11", 'did you mean "constraint"?'),
     "unknown_event in an event": (event("enforce: {unknown_event: flag}"), f"{E}:3:11", "is not a class of violation"),
+    "prod as an environment": (head("environments: {prod: {}}"), "plan.yaml:4:16", "speaks of prod already"),
+    "environment of a strange name": (head("environments: {Dev: {}}"), "plan.yaml:4:16", "a word of at most 32"),
+    "report": (head("environments: {dev: {report: mail}}"), "plan.yaml:4:30", "must be one of browser_console, ci"),
     "environment": (head("environments: {dev: {enforce: {a: flag}}}"), "plan.yaml:4:32", "is not a class of violation"),
     "limits": (head("limits: {max_string: 0}"), "plan.yaml:4:22", '"max_string" must be a whole number from 1'),
     "semantic names nothing": (event("semantic: {value: total}"), f"{E}:3:19", 'names "total", which is no property'),
@@ -213,7 +259,61 @@ CASES: dict[str, tuple[dict[str, str], str, str]] = {
         f"{E}:3:19",
         "of type string; it must be decimal or integer or number",
     ),
+    "semantic of a list": (
+        event("semantic: {dedupe_by: a}\nproperties:\n  a: {type: array}"),
+        f"{E}:3:23",
+        "names a, which is of type array; it must be string or integer",
+    ),
+    "semantic of what is masked": (
+        event("semantic: {dedupe_by: a}\nproperties:\n  a: {type: string, pii: {class: phone, handling: mask}}"),
+        f"{E}:3:23",
+        "of which mask leaves nothing",
+    ),
+    "currency of nothing": (
+        event("semantic: {currency: a}\nproperties:\n  a: {type: string}"),
+        f"{E}:3:22",
+        "a currency and no value",
+    ),
     "conversion": (event("semantic: {conversion: big}"), f"{E}:3:24", "must be one of macro, micro"),
+    "sampling above all": (event("sampling: {rate: 1.5}"), f"{E}:3:18", '"rate" must be a number above 0'),
+    "sampling of nothing": (event("sampling: {rate: 0}"), f"{E}:3:18", '"rate" must be a number above 0'),
+    "sampling without a rate": (event("sampling: {by: event}"), f"{E}:3:11", 'has no "rate"'),
+    "sampling by session": (event("sampling: {rate: 1, by: session}"), f"{E}:3:25", "one of visitor, event"),
+    "sunset is no date": (event("sunset: soon"), f"{E}:3:9", '"sunset" must be a date'),
+    "sunset on a day that is not": (event("sunset: 2027-02-29"), f"{E}:3:9", '"sunset" must be a date'),
+    "consent": (event("consent: [All of it]"), f"{E}:3:10", "a list of words of small letters"),
+    "expect of a stranger": (event("expect: {ratio: {of: f, min: 1}}"), f"{E}:3:22", 'names "f", which is no event'),
+    "expect of itself": (event("expect: {ratio: {of: e, min: 1}}"), f"{E}:3:22", "which is always 1"),
+    "expect without of": (event("expect: {ratio: {min: 1}}"), f"{E}:3:17", 'has no "of"'),
+    "expect swapped": (event("expect: {daily: {min: 9, max: 1}}"), f"{E}:3:23", "min 9 above max 1"),
+    "pii without a class": (prop("{type: string, pii: {handling: mask}}"), f"{E}:4:26", 'has no "class"'),
+    "pii handling": (
+        prop("{type: string, pii: {class: email, handling: hide}}"),
+        f"{E}:4:51",
+        "must be one of keep, sha256, mask, mask_detected, strip_query_except, drop",
+    ),
+    "pii handling of a number": (
+        prop("{type: integer, pii: {class: age, handling: sha256}}"),
+        f"{E}:4:50",
+        "sha256 is for texts and a is of type integer",
+    ),
+    "pii keeps parameters of no address": (
+        prop("{type: string, pii: {class: url, handling: mask, keep: [gclid]}}"),
+        f"{E}:4:61",
+        "needs strip_query_except",
+    ),
+    "column that is no type": (
+        prop('{type: string, column: {type: "String, x String"}}'),
+        f"{E}:4:36",
+        "is not a ClickHouse type",
+    ),
+    "column of another type": (prop("{type: string, column: {type: Int8}}"), f"{E}:4:36", "use String, FixedString"),
+    "column too narrow": (
+        prop("{type: integer, minimum: 0, maximum: 300, column: {type: UInt8}}"),
+        f"{E}:4:63",
+        "UInt8 holds 0 to 255, and its values are 0 to 300",
+    ),
+    "column name": (prop("{type: string, column: {name: 'a b'}}"), f"{E}:4:36", "must be a column name"),
     "accept without history": (event("accept: [{major: 0}]"), f"{E}:3:18", "must be a whole number from 1"),
     "accept newer": (event("accept: [{major: 1}]"), f"{E}:3:10", "not older than its own major 1"),
     "history missing": (
@@ -236,6 +336,17 @@ CASES: dict[str, tuple[dict[str, str], str, str]] = {
         "events/c/e@1.yaml:1:8",
         "does not fit events/",
     ),
+    "accept twice": (
+        {E: "event: e\nversion: 3.0.0\naccept: [{major: 1}, {major: 1}]\n"},
+        f"{E}:3:22",
+        "accepts major 1 twice",
+    ),
+    "upcast of a stranger": (upcast("{rename: {z: b}}"), f"{E}:3:39", '"z" is no property of e@1'),
+    "upcast to a stranger": (upcast("{rename: {a: z}}"), f"{E}:3:42", '"z" is no property of e'),
+    "upcast of another type": (upcast("{rename: {a: c}}"), f"{E}:3:42", "one column cannot hold both"),
+    "upcast twice to one": (upcast("{rename: {a: b, d: b}}"), f"{E}:3:48", "both renamed to b"),
+    "default of a stranger": (upcast("{default: {z: 1}}"), f"{E}:3:40", '"z" is no property of e'),
+    "default that is not valid": (upcast("{default: {c: x}}"), f"{E}:3:43", "the default of c is not valid"),
     "test without violates": (
         event("tests: [{invalid: {}}]"),
         f"{E}:3:9",
@@ -244,7 +355,25 @@ CASES: dict[str, tuple[dict[str, str], str, str]] = {
     "test class": (event("tests: [{invalid: {}, violates: {missing: a}}]"), f"{E}:3:34", '"missing" is not a class'),
     "violates nothing": (event("tests: [{invalid: {}, violates: {}}]"), f"{E}:3:33", "violates is empty"),
     "duplicate key": (event("owner: a\nowner: b"), f"{E}:4:1", "stands here twice (first in line 3)"),
-    "key not text": (event("1: a"), f"{E}:3:1", "is not text"),
+    "key not text": (event("1: a"), f"{E}:3:1", "this key is the number 1, not text"),
+    "key that is a boolean elsewhere": (event("on: a"), f"{E}:3:1", "on without quotes is true to YAML 1.1"),
+    "boolean elsewhere": (
+        event("owner: no"),
+        f"{E}:3:8",
+        "no without quotes is false to YAML 1.1 and text to YAML 1.2",
+    ),
+    "octal elsewhere": (
+        prop("{type: integer, maximum: 012}"),
+        f"{E}:4:31",
+        "012 without quotes is 10 to YAML 1.1 and 12",
+    ),
+    "time elsewhere": (event("owner: 12:30"), f"{E}:3:8", "12:30 without quotes is 750 to YAML 1.1 and text"),
+    "separated digits": (event("owner: 1_000"), f"{E}:3:8", "1_000 without quotes is a number to YAML 1.1"),
+    "exponent": (prop("{type: number, maximum: 1e3}"), f"{E}:4:30", "1e3 without quotes is text to YAML 1.1"),
+    "infinity": (prop("{type: number, maximum: .inf}"), f"{E}:4:30", "a number that JSON does not have"),
+    "more than 64 bits": (event("tests: [{valid: {a: 99999999999999999999}}]"), f"{E}:3:21", "more than 64 bits"),
+    "tab": (event("properties:\n\ta: {type: string}"), f"{E}:4:1", "indent with spaces, not with tabs"),
+    "number for a text": (event("owner: 12"), f"{E}:3:8", "this is a number; put it in quotes if it is text"),
     "anchor": (event("tags: &t [a]"), f"{E}:3:7", "anchors (&)"),
     "tag": (event("owner: !x a"), f"{E}:3:8", "tags (!)"),
     "not yaml": (event("tags: [a"), f"{E}:4:1", "this is not YAML"),
@@ -257,10 +386,29 @@ CASES: dict[str, tuple[dict[str, str], str, str]] = {
     "yml": ({"events/core/e.yml": EVENT}, "events/core/e.yml:1:1", "rename this one to e.yaml"),
     "unknown folder": ({"event/e.yaml": EVENT}, "event/e.yaml:1:1", 'did you mean "events"?'),
     "unknown file": ({"type.yaml": "types: {}\n"}, "type.yaml:1:1", 'did you mean "types.yaml"?'),
-    "journey": (
-        {"journeys/j.yaml": "journey: j\nsteps: [{event: e, within: soon}]\n"},
-        "journeys/j.yaml:2:8",
-        '"steps" must be a list of steps',
+    "journey without a key": (
+        {"journeys/j.yaml": "journey: j\nsteps: [{event: e}]\n"},
+        "journeys/j.yaml:1:1",
+        'no "key"',
+    ),
+    "journey of a stranger": (journey("[{event: f}]"), f"{J}:3:17", '"f" is not an event of the plan'),
+    "journey without steps": (journey("[]"), f"{J}:3:8", "from 1 to 32 steps"),
+    "step without an event": (journey("[{times: 1}]"), f"{J}:3:9", 'the step has no "event"'),
+    "step of no time": (journey("[{event: e}, {event: e, within: soon}]"), f"{J}:3:40", '"within" must be a time'),
+    "first step within": (journey("[{event: e, within: 3m}]"), f"{J}:3:28", "this is the first; remove it"),
+    "step where nothing is": (journey("[{event: e, where: {z: 1}}]"), f"{J}:3:28", '"z" is no property of e'),
+    "step where nothing can be": (journey("[{event: e, where: {a: 12}}]"), f"{J}:3:31", "no e that follows the plan"),
+    "invariant": (journey('[{event: e}]\ninvariants: ["e.n = 1"]'), f"{J}:4:14", '"=" in column 5 of it means nothing'),
+    "alike journeys": (
+        {f"journeys/{name}.yaml": f"journey: {name}\nkey: user_id\nsteps: [{{event: e}}]\n" for name in ("a_b", "ab")}
+        | {E: EVENT},
+        "journeys/ab.yaml:1:1",
+        'the journeys "a_b" and "ab"',
+    ),
+    "alike groups": (
+        {f"groups/{name}.yaml": f"group: {name}\nproperties: {{}}\n" for name in ("a_b", "ab")},
+        "groups/ab.yaml:1:1",
+        'the groups "a_b" and "ab"',
     ),
 }
 
@@ -319,11 +467,12 @@ def test_a_file_that_cannot_be_read_is_named(write_plan: WriteFolder) -> None:
 
 
 def test_yaml_is_read_as_1_2_whatever_the_file_says(write_plan: WriteFolder) -> None:
-    text = EVENT + "tags: [no, on, 12:30, 2027-01-31, 1_000]\n"
+    text = EVENT + "tags: ['no', \"on\", '12:30', 2027-01-31, '1_000', y, n, 1.0.0, 10:00:00Z]\n"
     plan = load_plan(
         write_plan({E: text, "events/core/f.yaml": "%YAML 1.1\n---\n" + text.replace("event: e", "event: f")})
     )
-    assert plan.events["e"].tags == plan.events["f"].tags == ("no", "on", "12:30", "2027-01-31", "1_000")
+    tags = ("no", "on", "12:30", "2027-01-31", "1_000", "y", "n", "1.0.0", "10:00:00Z")
+    assert plan.events["e"].tags == plan.events["f"].tags == tags
 
 
 def test_hidden_files_and_the_readme_are_not_the_plan(write_plan: WriteFolder) -> None:

@@ -14,6 +14,7 @@ from collector.decode import (
     BODY_BYTES_MAX,
     EVENTS_MAX,
     Batch,
+    Malformed,
     decode_batch,
     decode_pixel,
     decode_single,
@@ -97,13 +98,16 @@ def test_a_byte_order_mark_is_skipped() -> None:
     ("body", "says"),
     [
         ('{"batch":[]}'.encode("utf-16"), "not UTF-8 at byte 0"),
-        (b'{"batch":["\xff"]}', "not UTF-8 at byte 11"),
-        (b'{"batch":["\xed\xa0\x80"]}', "not UTF-8 at byte 11"),
-        (b'{"batch":[NaN]}', "byte 10"),
+        (b'{"batch":["\xff]}', "not UTF-8 at byte 11"),
+        (b'{"batch":[],"context":"\xed\xa0\x80"}', "not UTF-8 at byte 23"),
+        (b'{"batch":[],"context":NaN}', "byte 22"),
         (b'{"batch":[]} x', "byte 14"),
         (b'{"batch":[' + b"[" * 100_000, "nested too deeply"),
         (b'{"batch":[5],"x":' + b"[" * 100_000, "nested too deeply"),
-        (b'{"batch":[5,tru]}', "byte 13"),
+        (b'{"batch":[{]}]}', "byte 11"),
+        (b'{"batch":[5,tru}', "byte 13"),
+        (b'{"batch":[5,,5]}', "byte 12"),
+        (b'{"batch":[5,]}', "byte 12"),
     ],
 )
 def test_what_is_not_json_is_refused_with_the_place(body: bytes, says: str) -> None:
@@ -116,7 +120,7 @@ def test_what_is_no_object_is_refused_on_single_paths() -> None:
     for body, reason in (
         (b"5", Reason.NOT_A_BATCH),
         (b"[]", Reason.NOT_A_BATCH),
-        (b'{"event":5,"a":tru}', Reason.NOT_JSON),
+        (b'{"event":5,"a":tru]', Reason.NOT_JSON),
         (b'{"event":5,"a":' + b"[" * 100_000, Reason.NOT_JSON),
         (b'{"batch":[]}', Reason.NOT_A_BATCH),
     ):
@@ -182,6 +186,57 @@ def test_an_odd_sequence_costs_no_event(sent: bytes, read: int | None) -> None:
         assert bytes(found.properties) == b'{"n":1.50}'  # type: ignore[arg-type]  # it was sent
 
 
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("event", "pointers", "says"),
+    [
+        (b'{"properties":{"a":NaN}}', ["/properties/a"], "properties.a is NaN, which is not JSON; send null"),
+        (b'{"properties":{"a":-Infinity,"b":[1,tru]}}', ["/properties/a", "/properties/b/1"], "is -Infinity"),
+        (b'{"properties":{"a":"\xff"},"event":5}', ["/properties/a", "/event"], "is not UTF-8 at byte 1"),
+        (b'{"properties":{"a":' + DEEP + b"}}", ["/properties/a" + "/0" * 15], "is nested too deeply"),
+        (b'{"x":' + DEEP + b"}", ["/x" + "/0" * 16], "is nested too deeply"),
+        (b"NaN", [""], "is NaN, which is not JSON"),
+        (b'"\xed\xa0\x80"', [""], "is not UTF-8"),
+        (b'{"a":01,"b":"\x00"}', ["/a", "/b"], "is not JSON"),
+        (b'{"a":{"b/c~":[{"\\u0064":+1}]}}', ["/a/b~1c~0/0/d"], "is not JSON"),
+        (b'{"event":5,"type":7}', ["/event", "/type"], "send it as the Segment API has it"),
+        (b'{"sequence":NaN}', ["/sequence"], "is NaN"),
+        (b'{"\xff":1,"sequence":"7"}', ["/sequence"], "send it as the Segment API has it"),
+    ],
+    ids=lambda value: str(value)[:40] if isinstance(value, bytes) else None,
+)
+def test_an_event_that_is_no_json_costs_its_neighbours_nothing(event: bytes, pointers: list[str], says: str) -> None:
+    good = b'{"event":"e","messageId":"m"}'
+    batch = decode_batch(b'{"sentAt":7,"batch":[' + good + b", " + event + b"," + good + b'],"writeKey":"k"}')
+    first, bad, last = batch.events
+    assert isinstance(first, Envelope)
+    assert first == last
+    assert (batch.sent_at, batch.write_key) == (7, "k")
+    assert batch.raws[1] == event
+    assert isinstance(bad, Malformed)
+    assert says in bad.fix
+    assert bad.violations == [f"event_field_invalid:{pointer}" for pointer in pointers]
+
+
+def test_a_list_however_deep_is_no_event() -> None:
+    batch = decode_batch(b'{"batch":[' + DEEP + b',{"event":"e"}]}')
+    assert isinstance(batch.events[0], Rejected)
+    assert batch.events[0].reason is Reason.EVENT_NOT_OBJECT
+    assert isinstance(batch.events[1], Envelope)
+
+
+def test_what_can_be_read_of_an_event_that_is_no_json_is() -> None:
+    found = salvage(b'{"type":"track","messageId":"m","properties":{"a":NaN},"event":"\xff"}', Envelope)
+    assert (found.type, found.messageId, found.event) == ("track", "m", None)
+
+
+def test_a_body_made_to_be_slow_is_refused() -> None:
+    error = refused(b'{"batch":[NaN,' + b"[],".join([b""] * 160_000) + b"5]}")
+    assert error.reason is Reason.NOT_JSON
+
+
 def test_a_bad_event_costs_its_batch_neither_clock_nor_key() -> None:
     batch = decode_batch(b'{"batch":[5,{"event":"e"}],"sentAt":1700000000000,"writeKey":"k","context":{"a":1}}')
     assert (batch.sent_at, batch.write_key) == (1_700_000_000_000, "k")
@@ -215,7 +270,7 @@ def test_what_can_be_read_of_a_bad_event_is() -> None:
     found = salvage(b'{"type":"track","event":5,"messageId":"m","userId":7,"timestamp":{},"context":{"a":1}}', Envelope)
     assert (found.type, found.event, found.messageId, found.userId) == ("track", None, "m", 7)
     assert bytes(found.context) == b'{"a":1}'  # type: ignore[arg-type]  # it was sent
-    for raw in (b"5", b"[]", b"null", b"[" * 100_000):
+    for raw in (b"5", b"[]", b"null", b"[" * 100_000, b'{"type"'):
         assert salvage(raw, Envelope) == Envelope()
 
 

@@ -74,6 +74,7 @@ def test_one_odd_field_costs_only_itself() -> None:
     assert (known.locale, known.timezone) == ("", "Asia/Tokyo")
     assert (known.page.url, known.page.title, known.page.referrer) == ("https://a.example/", "", "")
     assert (known.screen.width, known.screen.height) == (0, 1080)
+    assert not isinstance(known.campaign, str)
     assert (known.campaign.source, known.campaign.name, known.campaign.medium) == ("news", "", "")
     assert (known.library.name, known.userAgent) == ("", "")
 

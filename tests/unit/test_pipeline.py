@@ -55,8 +55,10 @@ def test_the_steps_read_as_the_way_of_an_event() -> None:
         "read",
         "identify",
         "place_in_time",
-        "check",
+        "look_up",
         "locate",
+        "sample",
+        "check",
     ]
 
 

@@ -5,6 +5,12 @@ from __future__ import annotations
 import click
 
 from collector.cli.plan.check import check
+from collector.cli.plan.codegen import codegen
+from collector.cli.plan.diff import diff
+from collector.cli.plan.export import export
+from collector.cli.plan.import_ import import_
+from collector.cli.plan.release import release
+from collector.cli.plan.test import test
 
 
 @click.group()
@@ -12,5 +18,5 @@ def plan() -> None:
     """Work on the tracking plan."""
 
 
-for _each in (check,):
+for _each in (check, test, diff, release, codegen, import_, export):
     plan.add_command(_each)

@@ -1,4 +1,4 @@
-"""`footfall plan check`: is the plan right, and does it do what its own tests say?"""
+"""`footfall plan check`: is the plan right, does it do what its own tests say, and may it follow what was released?"""
 
 from __future__ import annotations
 
@@ -11,16 +11,40 @@ from collector.cli.options import settings_of
 
 @click.command()
 @click.argument("folder", required=False)
-def check(folder: str | None) -> int:
-    """Check a plan's files and run the tests that stand in them; exit 1 when something is wrong."""
-    from collector.plan import check_report
+@click.option("--against", metavar="WHAT", help="Also compare with lock, live, git:REF[:PATH], or another folder.")
+@click.option("--data", metavar="DIR", help="Data directory of the collector that `live` means.")
+@click.option("--config", metavar="FILE", help="TOML file of its settings.")
+def check(folder: str | None, against: str | None, data: str | None, config: str | None) -> int:
+    """Check a plan's files and run the tests that stand in them; exit 1 when something is wrong.
 
-    chosen = Path(folder) if folder else settings_of().plan_dir
-    report = check_report(chosen)
-    for error in report.errors:
+    With --against also say what changed, and exit 1 when the change needs a major that nobody asked for.
+    """
+    from collector.cli.plan.diff import changes_of, other_plan
+    from collector.plan.against import released_plan, working_plan
+    from collector.plan.changes_text import as_text
+    from collector.plan.problems import PlanError
+    from collector.plan.report import run_tests
+
+    chosen = Path(folder) if folder else settings_of(data=data, config=config).plan_dir
+    old = other_plan(chosen, against, data, config) if against is not None else None
+    try:
+        plan = working_plan(chosen, released_plan(chosen) or old)
+    except PlanError as error:
+        return _found(str(error).splitlines(), chosen)
+    outcomes = run_tests(plan)
+    failed = [f"{one.test.mark}: {one.failure}" for one in outcomes if one.failure]
+    if failed:
+        return _found(failed, chosen)
+    click.echo(f"{chosen} is right: {len(plan.events)} events, {len(outcomes)} tests")
+    if against is None or old is None:
+        return 0
+    changes, groups = changes_of(chosen, plan, old)
+    click.echo("\n".join(as_text(changes, groups, against)), err=changes.refused)
+    return 1 if changes.refused else 0
+
+
+def _found(errors: list[str], folder: Path) -> int:
+    for error in errors:
         click.echo(error, err=True)
-    if report.errors:
-        click.echo(f"{len(report.errors)} found in {chosen}", err=True)
-        return 1
-    click.echo(f"{chosen} is right: {report.events} events, {report.tests} tests")
-    return 0
+    click.echo(f"{len(errors)} found in {folder}", err=True)
+    return 1

@@ -1,0 +1,83 @@
+"""How the commands that look at events reach the database: one session of questions, whether a collector runs or not."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from collector.cli import lock
+from collector.cli.ask import AskError, ask, opened, running_status
+from collector.cli.child import now_ms
+from collector.cli.options import Failure
+from collector.config import Settings
+from collector.console import answer
+from collector.hindsight import Ask
+from collector.load import Loader
+from collector.store import Store
+
+DAY_MS = 86_400_000
+LOADED_SECONDS_MAX = 120.0
+
+
+class Session(Struct, frozen=True):
+    """`ask` answers one SELECT with a FORMAT of its own; `lane` is the database when this process has opened it."""
+
+    ask: Ask
+    settings: Settings
+    lane: Store | None = None
+
+    def load(self, segments: list[Path]) -> bool:
+        """See to it that these segments are loaded. False when the collector that runs has not done so in time.
+
+        Raises:
+            StoreError, LoadError: this process loads, and cannot.
+        """
+        if self.lane is not None:
+            loader = Loader(Path(self.settings.data), self.lane, now_ms, rows_max=self.settings.load_rows_max)
+            loader.recover()
+            while loader.step(wait=False):
+                pass
+            return True
+        deadline = time.monotonic() + LOADED_SECONDS_MAX
+        while any(path.exists() for path in segments):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)  # the loader deletes a segment once it is loaded; there is nothing else to wait for
+        return True
+
+    def failure(self) -> str:
+        """Why the collector that runs does not load; empty when it does, or when none runs."""
+        status = running_status(Path(self.settings.data)) or {}
+        return str(status.get("failure") or "")
+
+
+@contextlib.contextmanager
+def reading(settings: Settings, what: str) -> Iterator[Session]:
+    """Ask a database many questions: through the store process where one runs, else by opening it once for all.
+
+    Args:
+        settings: Name the data directory, and the database for when nothing runs.
+        what: The command, for whoever wants the data directory meanwhile.
+    Raises:
+        Failure: there is no data directory.
+        AskError, and all that `opened` raises.
+    """
+    data_dir = Path(settings.data)
+    if not data_dir.is_dir():
+        raise Failure(f"there is no data directory {data_dir}; name one with --data, or start `footfall serve`")
+    if lock.holder(data_dir) is not None and ask(data_dir, "POST", "/query?format=JSON", b"SELECT 1") is not None:
+        yield Session(lambda sql: _answered(data_dir, sql), settings)
+        return
+    with opened(settings, what) as lane, contextlib.closing(Store(settings.dsn, read_only=True)) as questions:
+        yield Session(lambda sql: answer(questions, sql, "JSON"), settings, lane)
+
+
+def _answered(data_dir: Path, sql: str) -> bytes:
+    content = ask(data_dir, "POST", "/query?format=JSON", sql.encode())
+    if content is None:
+        raise AskError("the collector stopped meanwhile; run this again")
+    return content

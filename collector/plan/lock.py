@@ -1,0 +1,348 @@
+"""plan.lock: a resolved plan as canonical JSON with hashes. What collectors load, written by `footfall plan release`.
+
+    Plan --lock_bytes--> {"format": 1, "hash": "…", "head": {…}, "events": {"purchase": {…}}, "history": {…}} --> Plan
+
+The Structs of model.py are its schema: keys sorted, defaults left out, no spaces. Each event stands in a line of its
+own, so that git shows and merges what changed. Hashes are BLAKE2b of 256 bits. That of the plan covers the head and the
+hashes of all lines but not their breaks, so a checkout that rewrites those does no harm; any other change of the file
+is found by it. Where a thing stood in YAML is left out: moving it or writing a comment changes no hash.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct, structs
+
+from collector.plan.model import (
+    DEFAULT_ACTIONS,
+    PROD,
+    Environment,
+    EventPlan,
+    EventTest,
+    Expect,
+    Journey,
+    Limits,
+    Naming,
+    Plan,
+    Property,
+    Rule,
+    Rules,
+    Type,
+)
+from collector.plan.problems import Mark, PlanError
+
+LOCK_NAME = "plan.lock"
+LOCK_FORMAT = 1
+# A thousand events of twenty properties are 3 MB. A file of this size is no plan that a process should hold.
+LOCK_BYTES_MAX = 64 * 1024 * 1024
+
+_DIGEST_BYTES = 32
+_REASONS = {reason.word: reason for reason in DEFAULT_ACTIONS}
+_encoder = msgspec.json.Encoder(order="sorted")
+
+
+def sealed(plan: Plan) -> Plan:
+    """The plan with the hash of each event and its own."""
+    events = {name: structs.replace(event, hash=event_hash(event)) for name, event in plan.events.items()}
+    history = {key: structs.replace(event, hash=event_hash(event)) for key, event in plan.history.items()}
+    plan = structs.replace(plan, events=events, history=history)
+    return structs.replace(plan, hash=_Parts(plan).hash())
+
+
+def event_hash(event: EventPlan) -> str:
+    """The hash, in hex, of all that the collector acts on, without what only people read.
+
+    A better description compiles nothing anew. Examples count: senders of a wrong value are shown the first.
+    """
+    acted_on = structs.replace(
+        event,
+        properties=_bare(event.properties),
+        version="",
+        file="",
+        hash="",
+        description="",
+        trigger="",
+        owner="",
+        tags=(),
+        tests=(),
+        expect=Expect(),
+    )
+    return blake2b(_encoded(acted_on), digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def lock_bytes(plan: Plan) -> bytes:
+    """The lock of a plan: the same bytes for the same plan, whatever folder and comments it came with."""
+    parts = _Parts(sealed(plan))
+    head = b'{"format":%d,\n"hash":"%s",\n"head":%s' % (LOCK_FORMAT, parts.hash().encode(), parts.head)
+    return b"%s,\n%s,\n%s}\n" % (head, _lines("events", parts.events), _lines("history", parts.history))
+
+
+def write_lock(plan: Plan, path: Path) -> None:
+    """Write a plan's lock. A reader sees the old file or the whole new one, also after a loss of power."""
+    replace_file(path, lock_bytes(plan))
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put new bytes in the place of a file, all of them at once."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with fresh.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise
+
+
+def read_lock(path: Path) -> Plan:
+    """Read a plan from its lock.
+
+    Raises:
+        PlanError: one line, `file:line:column: sentence`, when it cannot be read, or does not hold what its hash says.
+    """
+    return LockReader().read(path)
+
+
+class LockReader:
+    """Reads locks, one after the other. An event whose line has not changed since the last is the same object again."""
+
+    def __init__(self) -> None:
+        self._events: dict[bytes, EventPlan] = {}
+        self._rules: dict[bytes, Rules] = {}
+
+    def read(self, path: Path) -> Plan:
+        """As `read_lock`."""
+        return self.read_with_bytes(path)[0]
+
+    def read_with_bytes(self, path: Path) -> tuple[Plan, bytes]:
+        """The plan, and the bytes it was read from."""
+        start = Mark(str(path), 1, 1)
+        try:
+            size = path.stat().st_size
+            if size > LOCK_BYTES_MAX:
+                raise PlanError(
+                    f"{start}: the lock has {size:,} bytes, the limit is {LOCK_BYTES_MAX:,}; split the plan"
+                )
+            data = path.read_bytes()
+        except OSError as error:
+            raise PlanError(
+                f"{start}: the lock cannot be read ({error.strerror}); check it and its permissions"
+            ) from None
+        try:
+            return self.decode(data, path), data
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            mark, problem = _place(error, data, path)
+            raise PlanError(f"{mark}: the lock is not what this Footfall writes ({problem}); {_ADVICE}") from None
+
+    def decode(self, data: bytes, path: Path) -> Plan:
+        """The plan in the bytes of a lock; `path` is for messages. Raises PlanError, or an error of msgspec."""
+        stated = _decode_format(data).format
+        if stated != LOCK_FORMAT:
+            sentence = f"the lock is in format {stated}, this Footfall reads format {LOCK_FORMAT}; {_ADVICE}"
+            raise PlanError(f"{Mark(str(path), 1, 1)}: {sentence}")
+        lock = _decode_lock(data)
+        digests = [
+            {name: blake2b(raw, digest_size=_DIGEST_BYTES).digest() for name, raw in part.items()}
+            for part in (lock.events, lock.history)
+        ]
+        found = _combined(bytes(lock.head), *digests)
+        if found != lock.hash:
+            sentence = (
+                f"the lock's hash is {lock.hash[:12]}…, what it holds has {found[:12]}…: it was edited; {_ADVICE}"
+            )
+            raise PlanError(f"{Mark(str(path), 2, 1)}: {sentence}")
+        head = _decode_head(lock.head)
+        fresh: dict[bytes, EventPlan] = {}
+        events = {name: self._event(raw, digests[0][name], fresh) for name, raw in lock.events.items()}
+        history = {_key(name): self._event(raw, digests[1][name], fresh) for name, raw in lock.history.items()}
+        self._events = fresh
+        rules = self._settled(head.rules)
+        if len(self._rules) > 10_000:  # each is a few hundred bytes; there are seldom more than a dozen
+            self._rules.clear()
+        facts = {field: getattr(head, field) for field in _SHARED}
+        return Plan(**facts, events=events, history=history, rules=rules, hash=found, folder=str(path.parent))
+
+    def _event(self, raw: Raw, digest: bytes, fresh: dict[bytes, EventPlan]) -> EventPlan:
+        event = self._events.get(digest)
+        if event is None:
+            locked = _decode_event(raw)
+            facts = {field: getattr(locked, field) for field in _EVENT_FIELDS}
+            event = EventPlan(**facts | {"rules": self._settled(facts["rules"])})
+        fresh[digest] = event
+        return event
+
+    def _settled(self, raw: Raw) -> Rules:
+        """Rules by class. Most events have those of the plan, so equal ones are made once."""
+        text = bytes(raw)
+        rules = self._rules.get(text)
+        if rules is None:
+            rules = {
+                environment: {_REASONS[word]: rule for word, rule in found.items() if word in _REASONS}
+                for environment, found in _decode_rules(raw).items()
+            }
+            if any(len(found) != len(DEFAULT_ACTIONS) for found in rules.values()) or PROD not in rules:
+                raise msgspec.ValidationError("rules that do not name every class of violation")
+            self._rules[text] = rules
+        return rules
+
+
+class _Format(Struct):
+    """All that is read of a lock of another format."""
+
+    format: int
+
+
+class _Lock(Struct, forbid_unknown_fields=True):
+    """The outermost level."""
+
+    format: int
+    hash: str
+    head: Raw
+    events: dict[str, Raw]
+    history: dict[str, Raw]
+
+
+class _Head(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A Plan without its events, whose rules are still bytes."""
+
+    name: str
+    version: str
+    rules: Raw
+    environments: dict[str, Environment] = {}
+    limits: Limits = Limits()
+    naming: Naming = Naming()
+    journeys: dict[str, Journey] = {}
+    description: str = ""
+    owners: tuple[str, ...] = ()
+
+
+def _default(field: structs.FieldInfo) -> Any:
+    """A field's default, as msgspec takes it."""
+    if field.default_factory is not msgspec.NODEFAULT:
+        return msgspec.field(default_factory=field.default_factory)
+    return msgspec.field() if field.required else msgspec.field(default=field.default)
+
+
+_SHARED = tuple(name for name in _Head.__struct_fields__ if name != "rules")
+_EVENT_FIELDS = EventPlan.__struct_fields__
+# An EventPlan whose rules are still bytes: JSON has no keys but texts, the model has classes of violation.
+_LockedEvent: Any = msgspec.defstruct(
+    "LockedEvent",
+    [
+        (
+            field.name,
+            Raw if field.name == "rules" else field.type,
+            _default(field),
+        )
+        for field in structs.fields(EventPlan)
+    ],
+    kw_only=True,
+    forbid_unknown_fields=True,
+)
+_decode_format = msgspec.json.Decoder(_Format).decode
+_decode_lock = msgspec.json.Decoder(_Lock).decode
+_decode_head = msgspec.json.Decoder(_Head).decode
+_decode_event = msgspec.json.Decoder(_LockedEvent).decode
+_decode_rules = msgspec.json.Decoder(dict[str, dict[str, Rule]]).decode
+
+_ADVICE = "write it anew with `footfall plan release`"
+
+
+class _Parts:
+    """The JSON of a plan in its three parts; events are keyed as in the file."""
+
+    def __init__(self, plan: Plan) -> None:
+        bare = structs.replace(plan, events={}, history={}, rules={}, hash="", folder="")
+        facts = {key: value for key, value in _builtin(bare).items() if key not in ("events", "history", "rules")}
+        self.head = _encoder.encode(facts | {"rules": _worded(plan.rules)})
+        self.events = {name: _encoded(event) for name, event in plan.events.items()}
+        self.history = {f"{name}@{major}": _encoded(event) for (name, major), event in plan.history.items()}
+
+    def hash(self) -> str:
+        """The hash of the plan."""
+        parts = (self.events, self.history)
+        return _combined(self.head, *(
+            {name: blake2b(text, digest_size=_DIGEST_BYTES).digest() for name, text in part.items()} for part in parts
+        ))  # fmt: skip
+
+
+def _combined(head: bytes, *parts: dict[str, bytes]) -> str:
+    """The hash of a plan from its head and the digests of its lines."""
+    found = blake2b(head, digest_size=_DIGEST_BYTES)
+    for part in parts:
+        for name in sorted(part):
+            found.update(b"\n%s\n%s" % (name.encode(), part[name]))
+        found.update(b"\n\n")
+    return found.hexdigest()
+
+
+def _lines(name: str, part: dict[str, bytes]) -> bytes:
+    entries = b",\n".join(_encoder.encode(key) + b":" + part[key] for key in sorted(part))
+    return b'"%s":{\n%s}' % (name.encode(), entries) if entries else b'"%s":{}' % name.encode()
+
+
+def _encoded(event: EventPlan) -> bytes:
+    tests = tuple(EventTest(document=test.document, violates=test.violates) for test in event.tests)
+    facts = _builtin(structs.replace(event, rules={}, tests=tests))
+    return _encoder.encode(facts | {"rules": _worded(event.rules)})
+
+
+def _builtin(value: Any) -> dict[str, Any]:
+    made = msgspec.to_builtins(value, order="sorted")
+    assert isinstance(made, dict)
+    # msgspec leaves out a part at its defaults only where it is the very default object; one that is equal is {} here.
+    return {key: entry for key, entry in made.items() if entry != {}}
+
+
+def _worded(rules: Rules) -> dict[str, dict[str, Rule]]:
+    return {environment: {reason.word: rule for reason, rule in found.items()} for environment, found in rules.items()}
+
+
+def _bare(properties: tuple[Property, ...]) -> tuple[Property, ...]:
+    return tuple(
+        structs.replace(prop, type=_bare_type(prop.type), description="", owner="", tags=()) for prop in properties
+    )
+
+
+def _bare_type(kind: Type) -> Type:
+    if kind.items is None and kind.values is None and not kind.properties:
+        return kind
+    return structs.replace(
+        kind,
+        items=None if kind.items is None else _bare_type(kind.items),
+        values=None if kind.values is None else _bare_type(kind.values),
+        properties=_bare(kind.properties),
+    )
+
+
+def _key(name: str) -> tuple[str, int]:
+    event, _, major = name.rpartition("@")
+    if not event or not major.isdecimal():
+        raise msgspec.ValidationError(f"history has {name[:60]}, which is not <event>@<major>")
+    return event, int(major)
+
+
+def _place(error: Exception, data: bytes, path: Path) -> tuple[Mark, str]:
+    """Where in the file an error is, as far as it says, and its own words."""
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, UnicodeDecodeError):
+        text = "it is not UTF-8"
+    found = re.search(r" \(byte ([0-9]+)\)$", text)
+    at = int(found[1]) if found else len(data) if "truncated" in text else 0
+    before = data[:at]
+    return Mark(str(path), before.count(b"\n") + 1, at - before.rfind(b"\n")), text[: found.start()] if found else text

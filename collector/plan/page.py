@@ -1,0 +1,78 @@
+"""The page an event stands on, handled as the plan declares the properties that say the same.
+
+A page's address is sent twice: as a property of the page view, and in the context of every event. What the plan does to
+`url`, `referrer`, `search`, `title` and `path` it must do to both, and to the parameters of the landing page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+import msgspec
+
+from collector.plan.model import Property
+from collector.plan.pii import Handler, handler_of, over_members
+
+# What else holds the value of a property, where that is not declared itself: a query, and the page visited before.
+_SAME = {"search": "url", "referrer": "url"}
+_NAMES = ("url", "referrer", "search", "title", "path")
+
+
+CACHED_BYTES_MAX = 4_096  # a larger context is handled anew each time, so that a cache stays under 2 MB
+_CONTEXTS_CACHED = 256
+
+_decode_text = msgspec.json.Decoder(str).decode
+
+
+class PageHandling:
+    """What is done to the page of an event; all events of one plan share a few of these."""
+
+    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+        self._handlers = handlers
+        self._cached = lru_cache(maxsize=_CONTEXTS_CACHED)(self._context)
+
+    def text(self, name: str, value: str) -> str:
+        """One part of the page, by the name of its property; empty when it is dropped."""
+        handle = self._handlers.get(name)
+        if handle is None or not value:
+            return value
+        kept = handle(msgspec.json.encode(value))
+        return "" if kept is None or kept == b"null" else _decode_text(kept)
+
+    def context(self, text: str) -> str:
+        """A context's JSON with its page handled, and its campaign, which is a part of the first page's query."""
+        return self._cached(text) if len(text) <= CACHED_BYTES_MAX else self._context(text)
+
+    def raw_context(self, raw: bytes) -> bytes:
+        """The same for the bytes of an event that is rejected, which may be anything."""
+        known: dict[str, Handler] = {"page": self._page}
+        if "search" in self._handlers:
+            known["campaign"] = self._campaign
+        return over_members(raw, known) if raw.startswith(b"{") else raw
+
+    def _context(self, text: str) -> str:
+        return self.raw_context(text.encode()).decode()
+
+    def _page(self, raw: bytes) -> bytes:
+        return over_members(raw, self._handlers) if raw.startswith(b"{") else raw
+
+    def _campaign(self, raw: bytes) -> bytes | None:
+        """A query that stands without its question mark; Segment's clients send an object of known parts instead."""
+        if not raw.startswith(b'"'):
+            return raw
+        kept = self._handlers["search"](b'"?' + raw[1:])
+        return kept if kept is None or not kept.startswith(b'"?') else b'"' + kept[2:]
+
+
+def page_handling(properties: tuple[Property, ...]) -> PageHandling | None:
+    """What is done to the page of an event with these properties; None when nothing is."""
+    declared = {prop.name: prop for prop in properties if prop.name in _NAMES}
+    found: dict[str, Handler] = {}
+    for name in _NAMES:
+        prop = declared.get(name)
+        if prop is None or prop.type.pii is None:
+            prop = declared.get(_SAME.get(name, name))
+        if prop is not None and (handle := handler_of(prop.type)) is not None:
+            found[name] = handle
+    return PageHandling(found) if found else None

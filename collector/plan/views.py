@@ -1,0 +1,335 @@
+"""One typed view per event, from the plan: SQL text, and nothing that touches a database.
+
+    Plan --typed_views--> TypedView: a promoted column of `events`, and the view event_<name> that reads it
+
+The promoted column is a Tuple of all that the plan knows of the event, MATERIALIZED: the JSON is parsed once, when a row
+of this event is inserted, and a query reads the columns it names (decisions/0006-typed-access.md). Its name ends in a
+hash of its definition, so that another plan means another column and no column ever holds what two plans made.
+
+Majors are unified by the newest major's words: for a row of an older one that it accepts, `upcast` says which old name
+holds a value and what stands for one that it never had. Properties that only older majors have get columns, too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from typing import Any
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from collector.plan.model import EventPlan, Plan, Property, Upcast
+from collector.plan.values import Form, first_of, form_of, literal, named_tuple, quoted
+
+VIEW_PREFIX = "event_"
+PROMOTED_PREFIX = "typed_"
+# What a column of the plan is called when the view has one of that name already: url_property.
+CLASH_SUFFIX = "_property"
+# The last word of a view's comment, before the checksum. A view without it was made by hand and is left alone.
+MADE_BY = "Made by Footfall from the tracking plan, "
+
+# The rule of human_events. These views read `events` itself, because only there are the promoted columns.
+_PEOPLE = "NOT is_bot"
+# Names of views and columns become names of files; those that a system cannot hold are cut and told apart by a hash.
+_NAME_BYTES_MAX = 150
+
+# Columns of `events` that stand in every view, with their types and what they say to an analyst.
+ENVELOPE: tuple[tuple[str, str, str], ...] = (
+    ("message_id", "String", "The client's id of this event."),
+    ("source_id", "LowCardinality(String)", "The site or server that sent it."),
+    ("visitor_id", "String", "The device: anonymousId, or a daily hash when there is none."),
+    ("user_id", "String", "The known person, empty when anonymous."),
+    ("group_id", "String", "The account or company of a group call."),
+    ("event_time", "DateTime64(3, 'UTC')", "When it happened; a wrong client clock is corrected by whole minutes."),
+    ("received_at", "DateTime64(3, 'UTC')", "When the collector received it."),
+    ("sequence", "UInt32", "Order within the page; breaks ties of one millisecond."),
+    ("event_version", "UInt16", "Major version it was sent as; 0 when the plan did not know the event."),
+    ("url", "String", "Page address without fragment and credentials."),
+    ("host", "LowCardinality(String)", "Host of the page address."),
+    ("path", "String", "Path of the page address."),
+    ("referrer_host", "LowCardinality(String)", "Empty for direct visits and for pages of the same host."),
+    ("channel", "LowCardinality(String)", "Where the visit came from: direct, organic_search, email, …"),
+    ("utm_source", "LowCardinality(String)", "Of the page address."),
+    ("utm_medium", "LowCardinality(String)", "Of the page address."),
+    ("utm_campaign", "LowCardinality(String)", "Of the page address."),
+    ("device_class", "LowCardinality(String)", "desktop, mobile, tablet, tv, bot or unknown."),
+    ("browser", "LowCardinality(String)", "Name of the browser."),
+    ("os", "LowCardinality(String)", "Name of the operating system."),
+    ("country", "LowCardinality(String)", "ISO 3166-1 alpha-2, empty when unknown."),
+    ("language", "LowCardinality(String)", "Of the browser."),
+    ("environment", "LowCardinality(String)", "prod, dev or another that the plan names."),
+    ("sample_rate", "Float32", "The share of such events that is stored: sum(1 / sample_rate) estimates them all."),
+    ("plan_version", "LowCardinality(String)", "The version of the plan by which it was checked; see plan_versions."),
+    ("violations", "Array(String)", "What the plan found, as class:pointer."),
+    ("extra", "String", "JSON: what the plan does not know, and what it stripped."),
+)
+
+
+class ViewColumn(Struct, frozen=True):
+    """One column of a view: `source` is the SQL it is read by."""
+
+    name: str
+    type: str
+    comment: str
+    source: str
+
+
+class TypedView(Struct, frozen=True):
+    """The view of one event, and the promoted column it reads: without a name where the event has no properties."""
+
+    name: str
+    event: str
+    comment: str
+    columns: tuple[ViewColumn, ...]
+    promoted: str = ""
+    promoted_type: str = ""
+    promoted_value: str = ""
+
+    @property
+    def checksum(self) -> str:
+        """Equal for equal views, whatever the database is called."""
+        return _hash(self._text("", self.comment))
+
+    @property
+    def marked_comment(self) -> str:
+        """The view's comment, from which `checksum_in` tells whether it is this view."""
+        return f"{self.comment} {MADE_BY}{self.checksum}.".lstrip()
+
+    def create(self, database: str) -> str:
+        """The statement that makes the view, or puts it in the place of another."""
+        return f"CREATE OR REPLACE VIEW {self._text(database, self.marked_comment)}"
+
+    def add_column(self) -> str:
+        """The clause of ALTER TABLE events that adds the promoted column."""
+        return (
+            f"ADD COLUMN IF NOT EXISTS {quoted(self.promoted)} {self.promoted_type} MATERIALIZED {self.promoted_value}"
+        )
+
+    def _text(self, database: str, comment: str) -> str:
+        columns = ",\n".join(
+            f"    {quoted(column.name)} {column.type} COMMENT {literal(column.comment)}" for column in self.columns
+        )
+        sources = ",\n".join(f"    {column.source} AS {quoted(column.name)}" for column in self.columns)
+        return (
+            f"{quoted(database)}.{quoted(self.name)}\n(\n{columns}\n)\nCOMMENT {literal(comment)}\n"
+            f"AS SELECT\n{sources}\nFROM {quoted(database)}.events FINAL\n"
+            f"WHERE {_PEOPLE} AND event = {literal(self.event)}"
+        )
+
+
+def typed_views(plan: Plan) -> tuple[TypedView, ...]:
+    """The view of each event of a plan: those it has, and those of which it accepts an older major only."""
+    views = [
+        _view(event, {major: old for (name, major), old in plan.history.items() if name == event.name})
+        for event in plan.events.values()
+    ]
+    orphans: dict[str, dict[int, EventPlan]] = {}
+    for (name, major), old in plan.history.items():
+        if name not in plan.events:
+            orphans.setdefault(name, {})[major] = old
+    views += [_view(majors.pop(max(majors)), majors) for majors in orphans.values()]
+    return tuple(sorted(views, key=lambda view: view.name))
+
+
+def view_name(event: str) -> str:
+    """The name of an event's view."""
+    return _short(VIEW_PREFIX + event)
+
+
+def checksum_in(comment: str) -> str:
+    """The checksum in a view's comment; empty when it is none of ours."""
+    _, found, checksum = comment.rpartition(MADE_BY)
+    return checksum.rstrip(".") if found else ""
+
+
+class _Source(Struct, frozen=True):
+    """Where one major has the value of a column: the first of these names, else the default."""
+
+    names: tuple[str, ...]
+    default: Any = None
+
+
+class _Field(Struct, frozen=True):
+    """One column of the plan: its property, the form of its values, and where each major has them.
+
+    `only` are the majors that have it, when the newest does not.
+    """
+
+    name: str
+    prop: Property
+    form: Form
+    own: _Source
+    older: dict[int, _Source]
+    only: tuple[int, ...] = ()
+
+
+def _view(event: EventPlan, history: dict[int, EventPlan]) -> TypedView:
+    fields = _fields(event, history)
+    columns = [ViewColumn(name, kind, comment, quoted(name)) for name, kind, comment in ENVELOPE]
+    promoted = promoted_type = promoted_value = ""
+    if fields:
+        promoted_type = named_tuple((field.name, field.form.final) for field in fields)
+        promoted_value = _promoted_value(event.name, fields)
+        promoted = _short(f"{PROMOTED_PREFIX}{event.name}_{_hash(promoted_type + promoted_value)[:8]}")
+    for field in fields:
+        source = f"{quoted(promoted)}.{quoted(field.name)}"
+        columns.append(ViewColumn(field.name, field.form.final, _about_field(field), source))
+    return TypedView(
+        name=view_name(event.name),
+        event=event.name,
+        comment=_about_event(event, history),
+        columns=tuple(columns),
+        promoted=promoted,
+        promoted_type=promoted_type,
+        promoted_value=promoted_value,
+    )
+
+
+def _fields(event: EventPlan, history: dict[int, EventPlan]) -> list[_Field]:
+    """The columns of an event: those of its newest major, then those that only older ones have."""
+    upcasts = {accept.major: accept.upcast or Upcast() for accept in event.accept}
+    taken = {name for name, _, _ in ENVELOPE}
+    fields = []
+    for prop, only in _unified(event, history, upcasts):
+        if prop.type.pii is not None and prop.type.pii.handling == "drop":
+            continue  # its values are never stored
+        name = _column_name(prop, taken)
+        taken.add(name)
+        own = _Source((prop.name, *prop.aliases))
+        older = {major: _source(prop, old, upcasts.get(major, Upcast())) for major, old in history.items()}
+        fields.append(_Field(name, prop, form_of(prop.type), own, older, only))
+    return fields
+
+
+def _unified(
+    event: EventPlan, history: dict[int, EventPlan], upcasts: dict[int, Upcast]
+) -> list[tuple[Property, tuple[int, ...]]]:
+    """The properties of all majors, each once; those that the newest does not have with the majors that do."""
+    known = {prop.name for prop in event.properties} | {name for prop in event.properties for name in prop.aliases}
+    found: dict[str, tuple[Property, tuple[int, ...]]] = {}
+    for major, old in sorted(history.items(), reverse=True):
+        renamed = upcasts.get(major, Upcast()).rename
+        for prop in old.properties:
+            if prop.name not in known and prop.name not in renamed:
+                newest, majors = found.get(prop.name, (prop, ()))
+                found[prop.name] = newest, (major, *majors)
+    return [(prop, ()) for prop in event.properties] + list(found.values())
+
+
+def _source(prop: Property, old: EventPlan, upcast: Upcast) -> _Source:
+    """Where an older major has the value of a property: under the names that became this one, or under its own."""
+    aliases = {before.name: before.aliases for before in old.properties}
+    names = [
+        name for before, now in upcast.rename.items() if now == prop.name for name in (before, *aliases.get(before, ()))
+    ]
+    names += [name for name in (prop.name, *prop.aliases) if name not in upcast.rename]
+    return _Source(tuple(dict.fromkeys(names)), upcast.default.get(prop.name))
+
+
+def _promoted_value(event: str, fields: list[_Field]) -> str:
+    """The expression of a promoted column.
+
+    The list has one entry for a row of the event and none for any other, so that only rows of the event are parsed, and
+    each once; the lambda keeps the expression short where a value is named several times.
+    """
+    wanted = [
+        (name, field.form.raw)
+        for field in fields
+        for source in (field.own, *field.older.values())
+        for name in source.names
+    ]
+    # A name that majors use for values of different kinds is read once as each of them.
+    passes: list[dict[str, str]] = []
+    places: dict[tuple[str, str], tuple[int, int]] = {}
+    for name, raw in dict.fromkeys(wanted):
+        number = next((number for number, names in enumerate(passes) if name not in names), len(passes))
+        if number == len(passes):
+            passes.append({})
+        passes[number][name] = raw
+        places[name, raw] = number + 1, len(passes[number])
+    reads = [f"JSONExtract(properties, {literal(named_tuple(names.items()))})" for names in passes]
+    parsed = reads[0] if len(reads) == 1 else f"tuple({', '.join(reads)})"
+
+    def at(name: str, raw: str) -> str:
+        number, place = places[name, raw]
+        return f"r.{place}" if len(reads) == 1 else f"r.{number}.{place}"
+
+    values = [field.form.converted(_raw_value(field, at)) for field in fields]
+    return f"arrayMap(r -> tuple({', '.join(values)}), if(event = {literal(event)}, [{parsed}], []))[1]"
+
+
+def _raw_value(field: _Field, at: Callable[[str, str], str]) -> str:
+    """The raw value of a column, whichever major a row has."""
+    raw = field.form.raw
+
+    def chosen(source: _Source) -> str:
+        values = [at(name, raw) for name in source.names]
+        if source.default is not None:
+            values.append(f"JSONExtract({literal(json.dumps(source.default))}, {literal(raw)})")
+        return first_of(field.form, values) if values else f"defaultValueOfTypeName({literal(raw)})"
+
+    cases = [
+        f"event_version = {major}, {chosen(source)}"
+        for major, source in sorted(field.older.items())
+        if source != field.own
+    ]
+    return f"multiIf({', '.join(cases)}, {chosen(field.own)})" if cases else chosen(field.own)
+
+
+def _column_name(prop: Property, taken: set[str]) -> str:
+    """The plan's name of the column, else the property's. A dot would mean a part of another column."""
+    name = (prop.type.column.name if prop.type.column else "") or prop.name.replace(".", "_")
+    while name in taken:
+        name += CLASH_SUFFIX
+    return name
+
+
+def _about_field(field: _Field) -> str:
+    prop = field.prop
+    kind = prop.type
+    facts = [
+        prop.description,
+        f"Unit: {kind.unit}." if kind.unit else "",
+        f"Property {prop.name}." if field.name != prop.name else "",
+        f"Personal: {kind.pii.pii_class}, {kind.pii.handling}." if kind.pii is not None else "",
+        _about_deprecated(prop.deprecated),
+        f"Only in {_majors(field.only)}." if field.only else "",
+    ]
+    return " ".join(fact for fact in facts if fact)
+
+
+def _about_event(event: EventPlan, history: dict[int, EventPlan]) -> str:
+    facts = [
+        event.description,
+        f"Owner: {event.owner}." if event.owner else "",
+        _about_deprecated(event.deprecated),
+        f"With {_majors(sorted(history))} read as major {event.major}." if history else "",
+    ]
+    return " ".join(fact for fact in facts if fact)
+
+
+def _about_deprecated(deprecated: bool | str) -> str:
+    if not deprecated:
+        return ""
+    return "Deprecated." if deprecated is True else f"Deprecated: {deprecated}"
+
+
+def _majors(majors: Iterable[int]) -> str:
+    numbers = [str(major) for major in majors]
+    return f"major {numbers[0]}" if len(numbers) == 1 else f"majors {', '.join(numbers)}"
+
+
+def _hash(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]
+
+
+def _short(name: str) -> str:
+    return name if len(quote(name, safe="")) <= _NAME_BYTES_MAX else f"{_cut(name)}_{_hash(name)[:8]}"
+
+
+def _cut(name: str) -> str:
+    while len(quote(name, safe="")) > _NAME_BYTES_MAX - 9:
+        name = name[:-1]
+    return name

@@ -1,0 +1,1 @@
+var t=["architecture","bitness","fullVersionList","model","platformVersion"],e=e=>{let r,{userAgentData:a}=navigator;if(!a?.getHighEntropyValues)return;e.before(t=>{r&&(t.context={...t.context,userAgentData:r})});let n=((t,e)=>(...r)=>{try{return e(...r)}catch(e){return void t.warn(e)}})(e,t=>{r=t});e.hold(a.getHighEntropyValues(t).then(n,()=>{}))};export{e as default};

@@ -1,0 +1,38 @@
+/**
+ * Loaded with data-cookie-domain=".shop.example": the visitor's id in a cookie as well, so that subdomains share it. A cookie
+ * that is there, be it the collector's, counts for more than storage. None without consent, none with data-storage="none".
+ */
+
+// 400 days, the longest a browser keeps one.
+const COOKIE_AGE_S = 34_560_000;
+const ID = "[\\da-f]{8}(?:-[\\da-f]{4}){3}-[\\da-f]{12}";
+
+/** @param {any} tag */
+export default (tag) => {
+  const { cookieDomain, global = "footfall", storage } = tag.settings;
+  const name = `${global}_id`;
+  const read = () => document.cookie.match(new RegExp(`(?:^|; )${name}=(${ID})(?:;|$)`))?.[1];
+  const allowed = () => storage !== "none" && tag.status().consent === "granted";
+  let baked = "";
+
+  /** @param {string} id empty: forget it */
+  const bake = (id) => {
+    baked = id;
+    // biome-ignore lint/suspicious/noDocumentCookie: not every browser has the Cookie Store, and it has no synchronous read
+    document.cookie =
+      `${name}=${id}; Path=/; Domain=${cookieDomain}; SameSite=Lax; Max-Age=${id ? COOKIE_AGE_S : 0}` +
+      (location.protocol === "https:" ? "; Secure" : "");
+  };
+
+  const agree = () => {
+    if (allowed()) bake(tag.visitor(read()));
+    else if (tag.status().consent === "denied") bake("");
+  };
+
+  agree();
+  tag.watch((/** @type {string} */ kind, /** @type {any} */ what) => {
+    if (kind === "consent") agree();
+    // Another id than before: after reset(), or because the visitor was recognised.
+    if (kind === "event" && what.anonymousId && what.anonymousId !== baked && allowed()) bake(what.anonymousId);
+  });
+};

@@ -1,0 +1,15 @@
+/**
+ * dist/index.js: the tag for an application with a bundler.
+ *
+ *     import { autocapture, init, track } from "footfall";
+ *     init({ writeKey: "KEY", endpoint: "https://collector.example", plugins: [autocapture] });
+ *
+ * Importing does nothing by itself, and on a server, which has no page, the calls do nothing either.
+ */
+import { tag } from "./start.js";
+
+export { autocapture } from "./autocapture.js";
+
+const { init, page, track, identify, alias, group, reset, consent, set, plugin, flush, status } = tag;
+
+export { alias, consent, flush, group, identify, init, page, plugin, reset, set, status, tag as footfall, track };

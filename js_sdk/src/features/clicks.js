@@ -1,0 +1,55 @@
+/**
+ * Clicks. An element marked data-footfall-event="name" sends that event with its data-footfall-prop-* attributes; other
+ * links and buttons send `click`. One click, one event; the click itself is never touched. Clicks that tell of trouble
+ * are told besides, see trouble.js.
+ */
+import { track } from "../api.js";
+import { isOff } from "../settings.js";
+import { describe, PRIVATE } from "./element.js";
+import { hear, within } from "./hear.js";
+import { MARK, markOf } from "./marks.js";
+import { watchTrouble } from "./trouble.js";
+
+const LINK = "a[*|href],area[href]"; // SVG links of old have xlink:href
+const CLICKABLE =
+  `${LINK},button,summary,[type=submit],[type=button],[type=image],` +
+  "[role=button],[role=link],[role=menuitem],[role=tab],[role=switch]";
+const FILE = /\.(pdf|zip|gz|7z|rar|dmg|exe|msi|apk|csv|txt|rtf|epub|mp[34]|(doc|xls|ppt)x?)$/i;
+/** @type {Record<string, string>} */
+const KINDS = { "mailto:": "email", "tel:": "phone" };
+
+/** @param {any} link @returns {object} where it leads; of what is not on the web, as an address of mail, the scheme only */
+const linkFacts = (link) => {
+  // An SVG link has no parts; a fresh HTML link has them, and takes any text.
+  const { protocol, host, pathname, href } = Object.assign(document.createElement("a"), {
+    href: link.href.baseVal ?? link.href,
+  });
+  const web = /^http/.test(protocol);
+  const file = link.hasAttribute("download") || FILE.test(pathname);
+  return {
+    href: web ? href.replace(/#.*/, "") : protocol,
+    link_kind: web && host !== location.host ? "outbound" : file ? "download" : KINDS[protocol],
+  };
+};
+
+export const watchClicks = () => {
+  if (isOff("clicks")) return;
+  const suspect = watchTrouble();
+  let lastMs = 0;
+  hear("click auxclick", (event) => {
+    const link = within(event, LINK);
+    // The middle button opens links and does nothing else; the right one and the ones at the side never click.
+    if (event.button > (link ? 1 : 0) || within(event, `${PRIVATE},button:disabled,[aria-disabled=true]`)) return;
+    // A click on a label clicks its control as well, in the same moment: one click of the visitor.
+    if (event.isTrusted && event.timeStamp === lastMs) return;
+    lastMs = event.timeStamp;
+    const clicked = within(event, CLICKABLE);
+    const marked = within(event, `[${MARK}]:not(form)`);
+    /** @type {false | [string, object] | undefined} */
+    const told = marked
+      ? markOf(marked)
+      : !!clicked && ["click", { ...describe(clicked), ...(link && linkFacts(link)) }];
+    if (told) track(...told);
+    suspect(event, clicked, link);
+  });
+};

@@ -1,0 +1,73 @@
+/**
+ * How long a page was attended to, and how much of it was seen: one `engagement` event whenever it is hidden or left, each
+ * with the time since the last. Time counts while the page is visible, has the focus, and had input within 30 seconds;
+ * there is no ticking timer, so that a sleeping laptop adds no more than any pause. Nothing is sent under a second unless
+ * the visitor scrolled, and nothing for a page whose view was not counted.
+ */
+import { track } from "../api.js";
+import { before } from "../emit.js";
+import { guard } from "../guard.js";
+import { onLeave, onMove } from "../navigation.js";
+import { hear } from "./hear.js";
+
+const IDLE_MS = 30_000;
+const LEAST_MS = 1000;
+// Routers show the new page, and scroll it to its top, some time after they changed the address.
+const SETTLED_MS = 1000;
+
+export const watchEngagement = () => {
+  let sinceMs = 0;
+  let engagedMs = 0;
+  let seenPx = 0;
+  let heightPx = 0;
+  let scrolled = false;
+  let viewed = false;
+
+  const beat = () => {
+    const nowMs = performance.now();
+    if (sinceMs) engagedMs += Math.min(nowMs - sinceMs, IDLE_MS);
+    sinceMs = document.hasFocus() && !document.hidden ? nowMs : 0;
+  };
+
+  // Where layout is done anyway: by the browser, right before. Reading it is free then.
+  const look = guard(() => {
+    const box = /** @type {Element} */ (document.scrollingElement);
+    heightPx = box.scrollHeight;
+    seenPx = Math.max(seenPx, box.scrollTop + box.clientHeight);
+  });
+  /** @param {object} [page] the one that was left, if not this */
+  const tell = (page) => {
+    beat();
+    if (!viewed || (engagedMs < LEAST_MS && !scrolled)) return;
+    track(
+      "engagement",
+      {
+        engaged_ms: Math.round(engagedMs),
+        scroll_depth: heightPx ? +Math.min(seenPx / heightPx, 1).toFixed(2) : undefined,
+      },
+      { page },
+    );
+    engagedMs = 0;
+    scrolled = false;
+  };
+
+  before(({ type }) => {
+    viewed ||= type === "page";
+  });
+  hear("pointermove pointerdown keydown focus blur visibilitychange", beat);
+  hear("scroll", () => {
+    scrolled = true;
+    beat();
+    requestAnimationFrame(() => setTimeout(look));
+  });
+  // At the first layout, and when content comes late. Not at once: a change of the address is told first.
+  new ResizeObserver(() => setTimeout(look)).observe(document.documentElement);
+  onLeave(tell);
+  onMove((page) => {
+    tell(page);
+    engagedMs = seenPx = heightPx = 0;
+    viewed = scrolled = false;
+    setTimeout(look, SETTLED_MS);
+  });
+  beat();
+};

@@ -1,0 +1,10 @@
+/**
+ * What the page's author decided: the data attributes of the script element, or what init was given, by the same names
+ * (data-write-key is writeKey). dist/index.d.ts says what each of them means.
+ */
+
+/** @type {Record<string, any>} */
+export const settings = {};
+
+/** @param {string} name @returns {boolean} whether it was turned off: data-clicks="off", or init({ clicks: false }) */
+export const isOff = (name) => /^(off|false)$/.test(settings[name]);

@@ -1,0 +1,3 @@
+import { app } from "./vue_app.js";
+
+app(window.settings).mount("#app");

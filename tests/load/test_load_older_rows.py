@@ -1,0 +1,97 @@
+"""Rows that an older version spooled, before columns were added, are loaded like others, and exactly once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from load.spooled import Data, assert_exactly_once, event, failed, load_all, never_merge, record
+
+from collector.load import _EARLIER_SCHEMA, Ledger, Manifest, Range, _schema, read_positions
+from collector.record import (
+    ADDED_EVENT_VALUES,
+    ADDED_FAILED_VALUES,
+    EVENT_COLUMNS,
+    FAILED_COLUMNS,
+    EventRow,
+    FailedRow,
+    Rows,
+    decode_rows,
+    encode_rows,
+)
+from collector.spool import frame
+from collector.store import Store, StoreError
+
+OLD_EVENT = len(EVENT_COLUMNS) - len(ADDED_EVENT_VALUES)
+OLD_FAILED = len(FAILED_COLUMNS) - len(ADDED_FAILED_VALUES)
+
+
+@pytest.fixture
+def data(tmp_path: Path, store: Store) -> Data:
+    never_merge(store)
+    return Data(tmp_path)
+
+
+def old_payload(events: list[EventRow], rejected: list[FailedRow]) -> bytes:
+    """Rows as the version before wrote them: without the columns that were added."""
+    rows = decode_rows(encode_rows(Rows(events, rejected)))
+    kept = [row[:OLD_EVENT] for row in rows.events], [row[:OLD_FAILED] for row in rows.failed]
+    return msgspec.msgpack.encode(kept)
+
+
+def old_record(events: list[EventRow], rejected: list[FailedRow]) -> bytes:
+    return frame(old_payload(events, rejected), len(events), len(rejected))
+
+
+def test_the_columns_of_before_are_those_of_the_released_version() -> None:
+    """Fixed: a manifest that 0.1.0 wrote names them by this hash."""
+    assert (EVENT_COLUMNS[OLD_EVENT - 1], FAILED_COLUMNS[OLD_FAILED - 1]) == ("violations", "raw")
+    assert _EARLIER_SCHEMA == "4e833538d013d13d"
+    assert _schema(EVENT_COLUMNS, FAILED_COLUMNS) != _EARLIER_SCHEMA
+
+
+def test_old_and_new_rows_of_one_batch_arrive_with_the_defaults_of_the_database(store: Store, data: Data) -> None:
+    new = msgspec.structs.replace(event("new"), extra='{"a":1}', sample_rate=0.25, environment="dev", plan_version="2")
+    data.segment(old_record([event("old")], [failed("no")]), record([new], [failed("not")]))
+    data.load(store)
+    assert_exactly_once(store, data, ["old", "new"], ["no", "not"])
+    columns = "message_id, extra, sample_rate, environment, plan_version"
+    rows = store.rows(f"SELECT {columns} FROM {store.database}.events ORDER BY message_id")
+    assert rows == [("new", '{"a":1}', 0.25, "dev", "2"), ("old", "{}", 1.0, "prod", "")]
+    rows = store.rows(f"SELECT message_id, environment, plan_hash FROM {store.database}.failed_events ORDER BY 1")
+    assert rows == [("no", "prod", ""), ("not", "", "")]
+
+
+@pytest.mark.parametrize("arrived", [False, True], ids=["lost", "arrived"])
+def test_a_batch_that_the_older_version_left_in_flight_is_finished_under_its_token(
+    store: Store, data: Data, arrived: bool
+) -> None:
+    ids = [f"event {n}" for n in range(50)]
+    events, rejected = [event(each) for each in ids], [failed("no")]
+    payload = old_payload(events, rejected)
+    path = data.segment(frame(payload, len(events), len(rejected)))
+    loader = data.loader(store)
+    batch_id = loader._batch_id(1, _EARLIER_SCHEMA, [payload], [], [])
+    ledger = Ledger(received=51, stored=50, rejected=1)
+    ranges = [Range(path.name, 8, path.stat().st_size)]
+    manifest = Manifest(1, batch_id, ranges, [], [], _EARLIER_SCHEMA, ledger)
+    (data.folder / "load" / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    if arrived:
+        rows = [msgspec.to_builtins(row)[:OLD_EVENT] for row in events]
+        columns = [*zip(*rows, strict=True), [batch_id] * len(rows)]
+        store.insert("events", [*EVENT_COLUMNS[:OLD_EVENT], "batch_id"], columns, token=batch_id)
+    loader.recover()
+    load_all(loader)
+    assert_exactly_once(store, data, ids, ["no"])
+    assert read_positions(data.folder).sequence == 1
+
+
+def test_rows_shorter_than_any_version_wrote_are_not_taken_for_old_ones(data: Data, store: Store) -> None:
+    rows = decode_rows(encode_rows(Rows([event("a")], [])))
+    payload = msgspec.msgpack.encode(([rows.events[0][: OLD_EVENT - 1]], []))
+    data.segment(frame(payload, 1, 0))
+    loader = data.loader(store)
+    with pytest.raises(StoreError, match="column count"):
+        loader.step(wait=False)
+    assert store.rows(f"SELECT count() FROM {store.database}.events") == [(0,)]
