@@ -30,7 +30,8 @@ def rows(ask: Ask, sql: str, kind: type[Row]) -> list[Row]:
         kind: What one row is: a tuple type, or a Struct that is array_like.
     """
     text = f"{sql}\nSETTINGS output_format_json_quote_64bit_integers = 0 FORMAT JSONCompactEachRow"
-    return _decoder(kind).decode_lines(ask(text))
+    found: list[Row] = _decoder(kind).decode_lines(ask(text))  # type: ignore[arg-type]  # tuple[int, str] is hashable
+    return found
 
 
 @cache

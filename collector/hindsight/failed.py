@@ -144,7 +144,7 @@ def _iso(ms: int) -> str:
 def _is_program(user_agent: str) -> bool:
     """Was it sent by a server, which speaks for a visitor whose own agent is in the context?
 
-    Which key it came with is not kept. What sends with the agent of an HTTP library, or of nothing known, is no browser.
+    Which key it came with is not kept. What sends as an HTTP library, or as nothing known, is no browser.
     """
     device = parse_device(user_agent)
     return device.device_class == "unknown" or device.bot_reason == "http_client"

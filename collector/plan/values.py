@@ -52,10 +52,7 @@ def form_of(kind: Type, depth: int = 0) -> Form:
         inner, cardinality = _unwrapped(written)
         form = _SCALARS[kind.kind](kind, inner)
         return _low_cardinality(form) if cardinality else form
-    # A union of scalars, or whatever JSON holds: as text, and what is no text as JSON.
-    inner, cardinality = _unwrapped(written)
-    form = _as(Form(_TEXT, _TEXT), inner or "String")
-    return _low_cardinality(form) if cardinality else form
+    return _text(written)  # a union of scalars, or whatever JSON holds
 
 
 def first_of(form: Form, values: Sequence[str]) -> str:
@@ -111,6 +108,13 @@ def _as(form: Form, wanted: str) -> Form:
     if final == form.final:
         return form
     return Form(form.raw, final, lambda value: f"accurateCastOrNull({form.converted(value)}, {literal(wanted)})")
+
+
+def _text(written: str) -> Form:
+    """A value as text; one that is no text as JSON."""
+    inner, cardinality = _unwrapped(written)
+    form = _as(Form(_TEXT, _TEXT), inner or "String")
+    return _low_cardinality(form) if cardinality else form
 
 
 def _string(_: Type, wanted: str) -> Form:
@@ -207,9 +211,7 @@ def _array(kind: Type, written: str, depth: int) -> Form:
         inner = written.removeprefix("Array(").removesuffix(")")
         items = _with_column(items, inner)
     elif written:
-        inner, cardinality = _unwrapped(written)
-        form = _as(Form(_TEXT, _TEXT), inner)
-        return _low_cardinality(form) if cardinality else form
+        return _text(written)
     form = form_of(items, depth + 1)
     final = f"Array({form.final})"
     if form.convert is None:

@@ -2,9 +2,9 @@
 
     Plan --typed_views--> TypedView: a promoted column of `events`, and the view event_<name> that reads it
 
-The promoted column is a Tuple of all that the plan knows of the event, MATERIALIZED: the JSON is parsed once, when a row
-of this event is inserted, and a query reads the columns it names (decisions/0006-typed-access.md). Its name ends in a
-hash of its definition, so that another plan means another column and no column ever holds what two plans made.
+The promoted column is a Tuple of all that the plan knows of the event, MATERIALIZED: the JSON is parsed once, when a
+row of this event is inserted, and a query reads the columns it names (decisions/0006-typed-access.md). Its name ends in
+a hash of its definition, so that another plan means another column and no column ever holds what two plans made.
 
 Majors are unified by the newest major's words: for a row of an older one that it accepts, `upcast` says which old name
 holds a value and what stands for one that it never had. Properties that only older majors have get columns, too.
@@ -31,7 +31,7 @@ CLASH_SUFFIX = "_property"
 MADE_BY = "Made by Footfall from the tracking plan, "
 
 # The rule of human_events. These views read `events` itself, because only there are the promoted columns.
-_PEOPLE = "NOT is_bot"
+_PEOPLE = "NOT e.is_bot"
 # Names of views and columns become names of files; those that a system cannot hold are cut and told apart by a hash.
 _NAME_BYTES_MAX = 150
 
@@ -114,8 +114,8 @@ class TypedView(Struct, frozen=True):
         sources = ",\n".join(f"    {column.source} AS {quoted(column.name)}" for column in self.columns)
         return (
             f"{quoted(database)}.{quoted(self.name)}\n(\n{columns}\n)\nCOMMENT {literal(comment)}\n"
-            f"AS SELECT\n{sources}\nFROM {quoted(database)}.events FINAL\n"
-            f"WHERE {_PEOPLE} AND event = {literal(self.event)}"
+            f"AS SELECT\n{sources}\nFROM {quoted(database)}.events AS e FINAL\n"
+            f"WHERE {_PEOPLE} AND e.event = {literal(self.event)}"
         )
 
 
@@ -167,14 +167,14 @@ class _Field(Struct, frozen=True):
 
 def _view(event: EventPlan, history: dict[int, EventPlan]) -> TypedView:
     fields = _fields(event, history)
-    columns = [ViewColumn(name, kind, comment, quoted(name)) for name, kind, comment in ENVELOPE]
+    columns = [ViewColumn(name, kind, comment, f"e.{quoted(name)}") for name, kind, comment in ENVELOPE]
     promoted = promoted_type = promoted_value = ""
     if fields:
         promoted_type = named_tuple((field.name, field.form.final) for field in fields)
         promoted_value = _promoted_value(event.name, fields)
         promoted = _short(f"{PROMOTED_PREFIX}{event.name}_{_hash(promoted_type + promoted_value)[:8]}")
     for field in fields:
-        source = f"{quoted(promoted)}.{quoted(field.name)}"
+        source = f"e.{quoted(promoted)}.{quoted(field.name)}"
         columns.append(ViewColumn(field.name, field.form.final, _about_field(field), source))
     return TypedView(
         name=view_name(event.name),

@@ -14,7 +14,8 @@ const { collector, key, pages, scripts } = JSON.parse(await text(process.stdin))
 const browser = await launch();
 const AT_ONCE = 4;
 
-const wrapped = (html) => `<!doctype html><html lang="en"><head><title>Example</title></head><body>${html}</body></html>`;
+const wrapped = (html) =>
+  `<!doctype html><html lang="en"><head><title>Example</title></head><body>${html}</body></html>`;
 const carry = async (route) => {
   const url = route.request().url();
   if (COLLECTORS.test(url)) {
@@ -87,14 +88,18 @@ const kindOf = (html) =>
   (html.includes("data-footfall-event") && "marked") ||
   (/data-page-views="off"/.test(html) ? "silent" : "plain");
 
-const run = (code) => async (page) => {
+/** Run all scripts one after another on one page: what each of them had the tag warn of, and the page throw. */
+const runAll = async (page) => {
   await page.evaluate(() => {
     window.warnings = [];
     window.footfall.watch((kind, what) => kind === "warning" && window.warnings.push(String(what)));
+    addEventListener("error", ({ message }) => window.warnings.push(message));
   });
-  await page.addScriptTag({ content: code });
-  await page.waitForFunction(() => window.footfall.status().consent); // it has begun: the calls were carried out
-  return { warnings: await page.evaluate(() => window.warnings) };
+  await page.waitForFunction(() => window.footfall.status().consent); // it has begun: calls are carried out at once
+  for (const [path, code] of Object.entries(scripts)) {
+    await page.addScriptTag({ content: `{${code}}` });
+    done[path] = { errors: await page.evaluate(() => window.warnings.splice(0)) };
+  }
 };
 
 const tasks = Object.entries(pages).map(([path, html]) => async () => {
@@ -102,7 +107,7 @@ const tasks = Object.entries(pages).map(([path, html]) => async () => {
   return [path, { kind, ...(await look(path, visits[kind])) }];
 });
 pages["/script"] = `<script defer src="https://t.example/footfall.js" data-write-key="${key}"></script>`;
-tasks.push(...Object.entries(scripts).map(([path, code]) => async () => [path, await look("/script", run(code))]));
+tasks.push(async () => ["/script", await look("/script", runAll)]);
 
 const done = {};
 const work = async () => {

@@ -1,4 +1,4 @@
-"""How the commands that look at events reach the database: one session of questions, whether a collector runs or not."""
+"""How commands that look at events reach the database: one session of questions, whether a collector runs or not."""
 
 from __future__ import annotations
 

@@ -91,7 +91,9 @@ def _as_text(done: Replayed, plan: str, dry_run: bool, loaded: bool) -> list[str
         parts += [f"{tally.dropped:,} are dropped by the plan"] if tally.dropped else []
         parts += [f"{tally.still_failing:,} still fail ({_still(tally.still)})"] if tally.still_failing else []
         lines.append(f"{tally.event or '(no name)'}  {tally.reason}: {tally.failed:,} failed, {', '.join(parts)}")
-    verb = "would be stored" if dry_run else "are stored" if loaded else "are in the spool, where the collector has them"
+    verb = (
+        "would be stored" if dry_run else "are stored" if loaded else "are in the spool, where the collector has them"
+    )
     return [*lines, f"{done.total('replayed'):,} of {done.total('failed'):,} failed events {verb}, by plan {plan}"]
 
 
