@@ -10,7 +10,7 @@ import platform
 import subprocess
 import sys
 
-NAMES = ("collector", "whole_way", "validate", "enrichment")
+NAMES = ("collector", "whole_way", "validate", "enrichment", "plan_lock", "plan_diff")
 
 
 def main(arguments: list[str]) -> int:

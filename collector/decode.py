@@ -299,7 +299,8 @@ def _repaired(body: bytes) -> bytes:
         raise Refused(Reason.BODY_EMPTY, "body is empty; send a JSON object with a batch of events")
     if body.startswith(b"\xef\xbb\xbf"):
         body = body[3:]
-    if b"\\ud" in body or b"\\uD" in body:
+    # One byte is found ten times as fast as three, and most bodies have no backslash.
+    if b"\\" in body and (b"\\ud" in body or b"\\uD" in body):
         body = _SURROGATE.sub(lambda found: b"\\ufffd" if found[1] else found[0], body)
     return body
 

@@ -20,6 +20,8 @@ from collector.app.tag import TAG_FILE, read_tag
 SNIPPET_PLACE = "{{ snippet }}"
 # Names of the counters that carry a label stand as `rejected_total{reason="wrong_type"}` (metrics.py).
 _HELP = {
+    "plan_reloads_total": "Times a worker has taken over a new tracking plan.",
+    "plan_reload_failures_total": "Locks of the tracking plan that could not be used.",
     "received_total": "Events that reached the spool, accepted or rejected.",
     "accepted_total": "Events accepted and made durable.",
     "rejected_total": "Events rejected and kept in failed_events, by reason.",
@@ -42,6 +44,7 @@ def site(
     unready: Callable[[], str | None],
     measures: Callable[[], tuple[dict[str, int], dict[str, float]]],
     kept_dir: Path | None = None,
+    plan: Callable[[], dict[str, str]] = dict,
 ) -> Starlette:
     """The Starlette application behind the Collector.
 
@@ -53,6 +56,7 @@ def site(
         unready: Says why events cannot be taken now; None when they can.
         measures: Gives all counters by name, and the gauges by name.
         kept_dir: Folder of the tag's former files that pages may have pinned, or None for none.
+        plan: Gives name, version and hash of the tracking plan in force.
     Raises:
         TagError: the tag is not built.
     """
@@ -98,7 +102,7 @@ def site(
         Route("/livez", lambda _: JSONResponse({"alive": True})),
         Route("/readyz", ready),
         Route("/metrics", serve_metrics),
-        Route("/version", lambda _: JSONResponse({"name": "footfall", "version": version})),
+        Route("/version", lambda _: JSONResponse({"name": "footfall", "version": version, "plan": plan()})),
     ]
     if demo_dir is not None:
         routes += [

@@ -17,7 +17,7 @@ from collector.geo import GeoError, open_geo
 from collector.load import account
 from collector.migrate import MigrationError
 from collector.paths import TAG_DIR
-from collector.plan import PlanError, load_plan
+from collector.plan import PlanError, read_plan
 from collector.sources import SourceError, read_sources
 from collector.store import StoreError
 
@@ -110,7 +110,7 @@ def _disk(data_dir: Path) -> Check:
 
 def _plan(settings: Settings) -> Check:
     try:
-        plan = load_plan(settings.plan_dir)
+        plan = read_plan(settings.plan_dir)
     except PlanError as error:
         return Check("tracking plan", ok=False, says=str(error))
     return Check("tracking plan", ok=True, says=f"{plan.name} {plan.version}, {len(plan.events)} events")

@@ -17,7 +17,7 @@ from collector.cli.supervise import StartError, bind, supervise
 from collector.cli.target import remember
 from collector.config import Settings
 from collector.paths import TAG_DIR
-from collector.plan import load_plan
+from collector.plan import read_plan
 from collector.simulate import DriveError, drive
 from collector.sources import add_source, read_sources, renew_server_key
 from collector.store import check_engine
@@ -42,7 +42,7 @@ def run(settings: Settings, *, demo: bool, simulate: int, seed: int) -> int:
     held = lock.acquire(data_dir, "footfall demo" if demo else "footfall serve")
     check_engine(settings.dsn)
     remember(settings)
-    load_plan(settings.plan_dir)
+    read_plan(settings.plan_dir)
     if not (TAG_DIR / "footfall.js").is_file():
         raise StartError(f"the tag is not built: {TAG_DIR} has no footfall.js; run `npm ci && npm run build` in js_sdk")
     first_key = ""

@@ -87,6 +87,7 @@ async def _serve(told: Orders) -> None:
         unready=lambda: spool.failure,
         measures=measures,
         kept_dir=kept_dir,
+        plan=lambda: live.said,
     )
     collector = Collector(
         tools=tools,

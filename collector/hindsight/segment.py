@@ -1,6 +1,7 @@
 """Rows into the spool as segments of their own, from where the loader takes them with all that makes it exact.
 
-A segment gets its name once it is whole and on the disk. Nobody holds it then: it is sealed from its first moment. What a crash leaves behind is a file without a name, which the next one overwrites.
+A segment gets its name once it is whole and on the disk. Nobody holds it then: it is sealed from its first moment.
+What a crash leaves behind is a file without a name, which the next one overwrites.
 """
 
 from __future__ import annotations

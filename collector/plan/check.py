@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
-from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, structs
 
-from collector.plan.fast import Inexpressible, plain_text, struct_of
+from collector.plan.fast import Inexpressible, Pattern, patterns_of, plain_text, struct_of, without_patterns
 from collector.plan.model import PROD, Action, EventPlan, Plan, Property
 from collector.plan.page import PageHandling, page_handling
 from collector.plan.pii import Handler, blanked, fields_of, handlers_of, mask_detected, over_members
@@ -132,13 +132,14 @@ class CompiledPlan:
             The verdict; never raises, whatever the bytes.
         """
         found = self._newest.get(event) if major is None else self._majors.get((event, major))
+        if found is not None and not extra:
+            return found.check(properties, environment, now_ms, handled)
+        policy = (self._policies if found is None else found.policies).at(environment, now_ms)
         if found is None:
-            policies = self._policies
-            checked = self._unplanned(event, major, bytes(properties), policies.at(environment, now_ms), handled)
+            checked = self._unplanned(event, major, bytes(properties), policy, handled)
         else:
-            policies = found.policies
             checked = found.check(properties, environment, now_ms, handled)
-        return _with_extra(checked, extra, policies.at(environment, now_ms)) if extra else checked
+        return _with_extra(checked, extra, policy) if extra else checked
 
     def kept(self, event: str, major: int | None, properties: bytes) -> bytes:
         """What may be written of properties that nobody checks, because their event was rejected before."""
@@ -192,16 +193,18 @@ class EventCheck:
         by_name = {prop.name: prop for prop in event.properties}
         self._value = _Slot(by_name.get(event.semantic.value))
         self._currency = _Slot(by_name.get(event.semantic.currency))
-        self._plain = not self._value.names and not self._currency.names and not self.handlers
         self._decode: Callable[[bytes | Raw], Any] = _never
+        self._patterns: tuple[Pattern, ...] = ()
         closed = self.policies.look_for((Reason.UNKNOWN_PROPERTY, Reason.UNDECLARED_PII))
         try:
-            struct, holders = struct_of(event.name, event.properties, closed=closed)
+            struct, holders = struct_of(event.name, without_patterns(event.properties), closed=closed)
         except Inexpressible:
             return
         self._decode = msgspec.json.Decoder(struct).decode
-        self._value_fields = tuple(holders[name] for name in self._value.names)
-        self._currency_fields = tuple(holders[name] for name in self._currency.names)
+        self._patterns = patterns_of(event.properties, holders)
+        self._plain = not self._value.names and not self._currency.names and not self.handlers
+        self._value_in = _reader([holders[name] for name in self._value.names])
+        self._currency_in = _reader([holders[name] for name in self._currency.names])
 
     def check(
         self, properties: bytes | Raw, environment: str = PROD, now_ms: int = 0, handled: bool = False
@@ -213,24 +216,21 @@ class EventCheck:
             decoded = self._decode(properties)
         except Exception:  # msgspec's own errors, UnicodeDecodeError, RecursionError: the walk will tell
             return self._walked(properties, environment, now_ms)
+        for pattern in self._patterns:
+            word = pattern.read(decoded)
+            if word not in pattern.known and not pattern.matches(word):
+                return self._walked(properties, environment, now_ms)
         if self._plain:
             return self._valid
-        number: Any = UNSET
-        currency: Any = UNSET
-        for name in self._value_fields:
-            number = getattr(decoded, name)
-            if number is not UNSET:
-                break
-        for name in self._currency_fields:
-            currency = getattr(decoded, name)
-            if currency is not UNSET:
-                break
-        checked = _valued(self.major, self._conversion, number, currency)
-        if checked is None:
+        number = self._value_in(decoded)
+        value = "0" if number is UNSET else plain_text(number)
+        if value is None:
             return self._walked(properties, environment, now_ms)
-        if not self.handlers:
-            return checked
-        return structs.replace(checked, properties=_handled(bytes(properties), self.handlers))
+        currency = self._currency_in(decoded)
+        if currency is UNSET or currency is None:
+            currency = ""
+        kept = _handled(bytes(properties), self.handlers) if self.handlers else None
+        return Checked(self.major, self._conversion, value, currency, (), None, None, kept)
 
     def _walked(
         self, properties: bytes | Raw, environment: str = PROD, now_ms: int = 0, handled: bool = False
@@ -276,12 +276,19 @@ class EventCheck:
         return str(self._currency.valid_in(document)[1] or "")
 
 
-@lru_cache(maxsize=4_096)
-def _valued(major: int, conversion: str, number: Any, currency: Any) -> Checked | None:
-    """The verdict on a valid event with these; None when the walk must read the value. Prices repeat, so it is kept."""
-    text = "0" if number is UNSET else plain_text(number)
-    stated = "" if currency is UNSET or currency is None else currency
-    return None if text is None else Checked(major, conversion, text, stated, (), None)
+def _reader(fields: list[str]) -> Callable[[Any], Any]:
+    """Reads the first of these fields that was sent; UNSET where none was."""
+    if len(fields) == 1:
+        return attrgetter(fields[0])
+
+    def read(decoded: Any) -> Any:
+        for field in fields:
+            found = getattr(decoded, field)
+            if found is not UNSET:
+                return found
+        return UNSET
+
+    return read
 
 
 class _Slot:

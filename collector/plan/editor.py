@@ -2,7 +2,7 @@
 
     python -m collector.plan.editor > schemas/plan.schema.json
 
-A file says which schema it follows in its first lines: `# yaml-language-server: $schema=../plan.schema.json`. The kind of
+A file says which schema it follows in a comment: `# yaml-language-server: $schema=../plan.schema.json`. The kind of
 file is told by the keyword that only it has. What needs more than one value to judge (unknown types, cycles, bounds the
 wrong way round) `footfall plan check` finds; nothing that it accepts is refused here.
 """

@@ -84,11 +84,9 @@ export type Plugin = (tag: Footfall) => unknown;
 
 interface Calls {
   init(settings: Settings): void;
-  page(name?: string, properties?: Properties): void;
-  page(properties: Properties): void;
+  page(name?: string | Properties, properties?: Properties): void;
   track(event: string, properties?: Properties, options?: TrackOptions): void;
-  identify(userId: string, traits?: Properties): void;
-  identify(traits: Properties): void;
+  identify(userId: string | Properties, traits?: Properties): void;
   alias(userId: string): void;
   group(groupId: string, traits?: Properties): void;
   /** Somebody else sits at the device: a new visitor id, no user, no group. */

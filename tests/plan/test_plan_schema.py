@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from plan.plan_types import WriteFolder
 
@@ -13,8 +14,6 @@ from collector.paths import DEFAULT_PLAN_DIR
 from collector.plan import PlanError, load_plan
 from collector.plan.problems import Problems
 from collector.plan.read import plain, read_file
-
-jsonschema = pytest.importorskip("jsonschema")
 
 HERE = Path(__file__).parent
 FILES = [path for folder in (DEFAULT_PLAN_DIR, HERE / "example", HERE / "worked") for path in folder.rglob("*.yaml")]
