@@ -2,6 +2,7 @@
 
     sql/tables/NNN_name.sql --once, in order--> tables --recorded in--> migrations (number, name, checksum, applied_at)
     sql/views/NAME.sql --when any file changed--> views, each after the views it reads
+    the tracking plan --publish.py--> one typed view per event
 
 Safe to run twice, to be killed at any point and to run twice at once: every statement is IF NOT EXISTS or OR REPLACE,
 and a file is recorded only after its last statement, so that the worst case is to run a file again.
@@ -17,6 +18,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from collector.paths import SQL_DIR
+from collector.plan.model import Plan
+from collector.publish import pending_views, publish_views
 from collector.store import Store
 
 # The row that records all views together. Table files are numbered from 1.
@@ -59,8 +62,11 @@ class _File(Struct, frozen=True):
         return sha256(self.text.encode()).hexdigest()
 
 
-def migrate(store: Store, sql_dir: Path = SQL_DIR) -> list[str]:
-    """Apply what is missing and return the names of the files applied; empty when the database was up to date.
+def migrate(store: Store, sql_dir: Path = SQL_DIR, plan: Plan | None = None) -> list[str]:
+    """Apply what is missing and return what was applied; empty when the database was up to date.
+
+    With a plan, its typed views too; without one, those that are there stay as they are. What is returned are names of
+    files and typed views, and phrases on views that were dropped.
 
     Raises:
         MigrationError: a file changed after it was applied, or the database is newer than this code. Nothing was done.
@@ -79,13 +85,14 @@ def migrate(store: Store, sql_dir: Path = SQL_DIR) -> list[str]:
         _run(store, file)
     if outdated:
         _record(store, VIEWS_NUMBER, VIEWS_NAME, _views_checksum(tables, views))
-    return [file.name for file in missing + outdated]
+    return [file.name for file in missing + outdated] + (publish_views(store, plan) if plan is not None else [])
 
 
-def pending(store: Store, sql_dir: Path = SQL_DIR) -> list[str]:
-    """The names of the files that `migrate` would apply, in its order. Changes nothing. Raises as `migrate` does."""
+def pending(store: Store, sql_dir: Path = SQL_DIR, plan: Plan | None = None) -> list[str]:
+    """What `migrate` would apply, in its order. Changes nothing. Raises as `migrate` does."""
     tables, views = _table_files(sql_dir), _view_files(sql_dir)
-    return [file.name for file in _missing_tables(store, tables) + _outdated_views(store, tables, views)]
+    files = [file.name for file in _missing_tables(store, tables) + _outdated_views(store, tables, views)]
+    return files + (pending_views(store, plan) if plan is not None else [])
 
 
 def _missing_tables(store: Store, tables: list[_File]) -> list[_File]:

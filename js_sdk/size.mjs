@@ -8,8 +8,8 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 
 const DIST = new URL("dist/", import.meta.url);
 
-/** Bytes of brotli. The goals are 2,400 and 3,900. @type {Record<string, number>} */
-export const BUDGETS = { "footfall.core.js": 3350, "footfall.js": 5500 };
+/** The most bytes of brotli; the goals are 2,400 and 3,900. @type {Record<string, number>} */
+export const BUDGETS = { "footfall.core.js": 2540, "footfall.js": 4635 };
 
 /** @returns {{name: string, minified: number, gzip: number, brotli: number}[]} */
 export const sizes = () =>

@@ -14,6 +14,7 @@ import msgspec
 import uvicorn
 
 from collector.cli.child import Server, log_to_stderr, now_ms, orders, settle_memory
+from collector.cli.publisher import Publisher
 from collector.config import Settings
 from collector.console import SOCKET_NAME, console
 from collector.load import RETRY_SECONDS_MAX, Loader, LoadError
@@ -26,7 +27,10 @@ STOP_SECONDS_MAX = 7.0  # the loader drains for five; an insert under way may ta
 
 
 class Keeper:
-    """The database's two lanes, one to load and one to ask, and the thread that loads."""
+    """The database's three lanes, to load, to ask and to make the plan's views, and the threads that load and make.
+
+    Loading waits for no view: they have a lane and a thread of their own.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -34,6 +38,8 @@ class Keeper:
         self._stop = threading.Event()
         self._load_lane: Store | None = None
         self._query_lane: Store | None = None
+        self._view_lane: Store | None = None
+        self._publisher = Publisher(settings.plan_dir, self._data_dir / "plan.lock", now_ms)
         self._loader: Loader | None = None
         self._failure: str | None = "the database is being opened"
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
@@ -52,11 +58,11 @@ class Keeper:
         return self._query_lane
 
     def migrate(self) -> list[str]:
-        """Apply what is pending. Raises StoreError."""
-        if self._load_lane is None:
+        """Apply what is pending, the plan's views included. Raises StoreError."""
+        if self._view_lane is None:
             raise StoreError(self._failure or "the database cannot be reached yet", transient=True)
         try:
-            return migrate(self._load_lane)
+            return migrate(self._view_lane) + self._publisher.publish(self._view_lane)
         except MigrationError as error:
             raise StoreError(str(error), transient=False) from error
 
@@ -88,7 +94,10 @@ class Keeper:
                 )
                 self._stop.wait(pause)
                 pause = min(pause * 2, RETRY_SECONDS_MAX)
-        if self._loader is not None:
+        if self._loader is not None and self._view_lane is not None:
+            threading.Thread(
+                target=self._publisher.run, args=(self._view_lane, self._stop), name="publisher", daemon=True
+            ).start()
             self._loader.run(self._stop)
 
     def _open(self) -> None:
@@ -96,6 +105,7 @@ class Keeper:
         self._load_lane = self._load_lane or Store(settings.dsn)
         for applied in migrate(self._load_lane):
             log.info("applied %s", applied)
+        self._view_lane = self._view_lane or Store(settings.dsn)
         self._query_lane = self._query_lane or Store(settings.dsn, read_only=True)
         self._loader = Loader(
             self._data_dir,

@@ -218,7 +218,7 @@ class _Court:
             struct, holders = struct_of(self.event.name, self.event.properties, closed=self.look)
         except Inexpressible:
             return _never
-        decode = msgspec.json.Decoder(struct).decode_lines
+        decode: Callable[[bytes], list[Any]] = msgspec.json.Decoder(struct).decode_lines
         named = self.event.semantic.value
         worth = [prop for prop in self.event.properties if prop.name == named]
         names = [holders[name] for prop in worth for name in (prop.name, *prop.aliases)]

@@ -28,7 +28,7 @@ def in_order(trial: Trial) -> list[Case]:
     )
 
 
-def headline(trial: Trial, case: Case) -> str:
+def headline(case: Case) -> str:
     """`would newly quarantine 0.4 % of purchase@2 (constraint)`."""
     which = f"failed {named(case)}" if case.change == "accepted" else named(case)
     return f"{_WOULD[case.change]} {percent(case.share)} of {which} ({case.reason}: {case.count:,} of {case.of:,})"
@@ -60,7 +60,7 @@ def as_text(trial: Trial, days: int, plan: str) -> list[str]:
     lines = [summary(trial, days, plan)]
     for case in in_order(trial):
         example = case.example
-        lines.append(f"  {headline(trial, case)}")
+        lines.append(f"  {headline(case)}")
         lines.append(f"      for example {example.message_id}: {example.sentence}")
     if not trial.cases:
         lines.append("  nothing would be different")
@@ -71,8 +71,7 @@ def as_markdown(trial: Trial, days: int, plan: str) -> list[str]:
     """A comment for a pull request."""
     cases = in_order(trial)
     lines = ["### Tracking plan: simulation", "", f"{cell(summary(trial, days, plan)).capitalize()}.", ""]
-    for case in [one for one in cases if one.change in ("dropped", "quarantined")][:10]:
-        lines.append(f"- **{cell(headline(trial, case))}**")
+    lines += [f"- **{cell(headline(case))}**" for case in cases[:10] if case.change in ("dropped", "quarantined")]
     if not cases:
         lines.append("Nothing would be different.")
     else:

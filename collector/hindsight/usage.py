@@ -164,7 +164,9 @@ def _failed(ask: Ask, from_ms: int, found: Usage) -> None:
     for event, place, count in words:  # `Order Completed` and `order_completed` are one event
         counted.setdefault(planned_name(event) or "(no name)", Counter())[place] += count
     for name, places in counted.items():
-        found.of(name).failures = [Counted(place, count) for place, count in places.most_common(TOP)]
+        found.of(name).failures = [
+            Counted(place, count) for place, count in sorted(places.items(), key=lambda one: (-one[1], one[0]))[:TOP]
+        ]
 
 
 def _violations(ask: Ask, from_ms: int, found: Usage) -> None:

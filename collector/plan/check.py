@@ -17,7 +17,16 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, Struct, structs
 
-from collector.plan.fast import Inexpressible, Pattern, patterns_of, plain_text, struct_of, without_patterns
+from collector.plan.fast import (
+    WORD_CHARS_MAX,
+    Inexpressible,
+    Words,
+    has_pattern,
+    plain_text,
+    struct_of,
+    without_patterns,
+    words_of,
+)
 from collector.plan.model import PROD, Action, EventPlan, Plan, Property
 from collector.plan.page import PageHandling, page_handling
 from collector.plan.pii import Handler, blanked, fields_of, handlers_of, mask_detected, over_members
@@ -38,6 +47,9 @@ from collector.plan.stored import Extra, masked, moved
 from collector.reason import Reason
 
 PROPERTIES = "/properties"
+# Kept per event, by value and currency: the first to come, more than most shops have prices. Letting newer ones in
+# costs more than it saves where no two orders are alike.
+VERDICTS_MAX = 1_024
 
 
 class Checked(Struct, frozen=True, gc=False):
@@ -60,6 +72,8 @@ class Checked(Struct, frozen=True, gc=False):
     extra: Extra = {}
     shadowed: tuple[Reason, ...] = ()
 
+
+_NO_EXTRA: Extra = {}  # shared by all valid events: nobody changes the `extra` of a verdict
 
 UNCHECKED = Checked(0, "", "0", "", (), None)
 
@@ -112,7 +126,6 @@ class CompiledPlan:
         event: str,
         major: int | None,
         properties: bytes | Raw,
-        *,
         extra: bytes = b"",
         environment: str = PROD,
         now_ms: int = 0,
@@ -194,43 +207,71 @@ class EventCheck:
         self._value = _Slot(by_name.get(event.semantic.value))
         self._currency = _Slot(by_name.get(event.semantic.currency))
         self._decode: Callable[[bytes | Raw], Any] = _never
-        self._patterns: tuple[Pattern, ...] = ()
         closed = self.policies.look_for((Reason.UNKNOWN_PROPERTY, Reason.UNDECLARED_PII))
+        values, currencies = self._value.names, self._currency.names
+        self._direct = len(values) == len(currencies) == 1 and values != currencies
+        named = {values[0]: "value", currencies[0]: "currency"} if self._direct else {}
         try:
-            struct, holders = struct_of(event.name, without_patterns(event.properties), closed=closed)
+            struct, holders = struct_of(event.name, without_patterns(event.properties), closed=closed, named=named)
         except Inexpressible:
             return
         self._decode = msgspec.json.Decoder(struct).decode
-        self._patterns = patterns_of(event.properties, holders)
-        self._plain = not self._value.names and not self._currency.names and not self.handlers
-        self._value_in = _reader([holders[name] for name in self._value.names])
-        self._currency_in = _reader([holders[name] for name in self._currency.names])
+        self._value_fields = [holders[name] for name in values]
+        self._currency_fields = [holders[name] for name in currencies]
+        self._plain = not (values or currencies or self.handlers or any(has_pattern(p.type) for p in event.properties))
+        words = {prop.name: words_of(prop.type) for prop in event.properties if has_pattern(prop.type)}
+        currency = words.pop(event.semantic.currency, None) if self._direct else None  # _valued asks this one
+        self._currencies = Words(None) if currency is None else currency
+        self._patterns = [
+            (attrgetter(holders[name]), words[prop.name])
+            for prop in event.properties
+            if prop.name in words
+            for name in (prop.name, *prop.aliases)
+        ]
+        # What is personal is not remembered, for it would outlive its event.
+        personal = any(by_name[name].type.sensitive for name in (values[:1] + currencies[:1]))
+        self._known: dict[tuple[Any, Any], Checked] = {}
+        self._known_max = 0 if personal else VERDICTS_MAX
 
-    def check(
+    def check(  # noqa: PLR0911 - a list of questions, each with its way out
         self, properties: bytes | Raw, environment: str = PROD, now_ms: int = 0, handled: bool = False
     ) -> Checked:
-        """The verdict on one event of this major version; see CompiledPlan.check."""
+        """The verdict on one event of this major version; see CompiledPlan.check, and for its cost decisions/0008."""
         if now_ms >= self._ends_ms or handled:
             return self._walked(properties, environment, now_ms, handled)
+        decode = self._decode
         try:
-            decoded = self._decode(properties)
+            sent = decode(properties)
         except Exception:  # msgspec's own errors, UnicodeDecodeError, RecursionError: the walk will tell
             return self._walked(properties, environment, now_ms)
-        for pattern in self._patterns:
-            word = pattern.read(decoded)
-            if word not in pattern.known and not pattern.matches(word):
-                return self._walked(properties, environment, now_ms)
         if self._plain:
             return self._valid
-        number = self._value_in(decoded)
-        value = "0" if number is UNSET else plain_text(number)
-        if value is None:
+        if self._patterns and not self._match(sent):
             return self._walked(properties, environment, now_ms)
-        currency = self._currency_in(decoded)
-        if currency is UNSET or currency is None:
-            currency = ""
-        kept = _handled(bytes(properties), self.handlers) if self.handlers else None
-        return Checked(self.major, self._conversion, value, currency, (), None, None, kept)
+        if self._direct:
+            number, currency = sent.value, sent.currency
+        else:
+            number, currency = _first(sent, self._value_fields), _first(sent, self._currency_fields)
+        checked = self._known.get((number, currency)) or self._valued(number, currency)
+        if checked is None:
+            return self._walked(properties, environment, now_ms)
+        if not self.handlers:
+            return checked
+        return structs.replace(checked, properties=_handled(bytes(properties), self.handlers))
+
+    def _match(self, sent: Any) -> bool:
+        """Do the texts match their patterns, which `_decode` does not look at?"""
+        return all(words[read(sent)] is not None for read, words in self._patterns)
+
+    def _valued(self, number: Any, sent: Any) -> Checked | None:
+        """The verdict on a valid event with these; None when the walk must read them."""
+        value, currency = plain_text(number), self._currencies[sent]
+        if value is None or currency is None:
+            return None
+        checked = Checked(self.major, self._conversion, value, currency, (), None, None, None, _NO_EXTRA)
+        if len(self._known) < self._known_max and len(value) + len(currency) <= WORD_CHARS_MAX:
+            self._known[number, sent] = checked
+        return checked
 
     def _walked(
         self, properties: bytes | Raw, environment: str = PROD, now_ms: int = 0, handled: bool = False
@@ -276,19 +317,13 @@ class EventCheck:
         return str(self._currency.valid_in(document)[1] or "")
 
 
-def _reader(fields: list[str]) -> Callable[[Any], Any]:
-    """Reads the first of these fields that was sent; UNSET where none was."""
-    if len(fields) == 1:
-        return attrgetter(fields[0])
-
-    def read(decoded: Any) -> Any:
-        for field in fields:
-            found = getattr(decoded, field)
-            if found is not UNSET:
-                return found
-        return UNSET
-
-    return read
+def _first(sent: Any, fields: list[str]) -> Any:
+    """The first of these fields that was sent; UNSET where none was."""
+    for field in fields:
+        found = getattr(sent, field)
+        if found is not UNSET:
+            return found
+    return UNSET
 
 
 class _Slot:

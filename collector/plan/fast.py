@@ -1,7 +1,7 @@
 """The fast path: an event's type as a msgspec Struct, which decodes and validates in one pass of C.
 
     properties --without_patterns, struct_of--> Struct
-              \\--patterns_of--> patterns, asked when it has decoded
+              \\--words_of--> patterns, asked once it has decoded
 
 It must never accept what the rules refuse. What msgspec cannot say as strictly as the plan (a multiple of 0.05) has no
 Struct: such an event always walks its rules.
@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable
-from operator import attrgetter
-from types import GenericAlias
+from collections.abc import Mapping
+from types import GenericAlias, MappingProxyType
 from typing import Annotated, Any, Literal, Union
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType, structs
+from msgspec import UNSET, Meta, Raw, UnsetType, structs
 
 from collector.plan.model import Property, Type
 from collector.plan.rules import INT64_MAX, INT64_MIN, NUMERIC_MAX, DateTime
@@ -29,10 +28,12 @@ class Inexpressible(Exception):
 
 # Below this a float holds four decimal places with room to spare, so a short repr is the number that was sent.
 _EXACT_BELOW = 1e9
-# Above this msgspec writes a float as repr does, digit for digit and without an exponent, in half the time.
 _WRITTEN_OUT_FROM = 0.0001
 # Digits before the point of a Decimal(18, 4).
-_WHOLE_BELOW = 10**14
+_WHOLE_DIGITS = 14
+_WHOLE_BELOW = 10**_WHOLE_DIGITS
+
+NUMBERED: Mapping[str, str] = MappingProxyType({})
 
 _json_of = msgspec.json.Encoder().encode
 
@@ -40,79 +41,82 @@ _json_of = msgspec.json.Encoder().encode
 def plain_text(number: Any) -> str | None:
     """The exact decimal text of a decoded number when it can be told from a float, else None: then the walk reads it.
 
+    What was not sent, or null, is "0".
+
     Not a detour through a float that loses anything: below 1e9 a double is within 1e-7 of what was sent, so when its
     repr has at most 4 decimal places, no other number of 4 places rounds to it.
     """
-    if type(number) is float and -_EXACT_BELOW < number < _EXACT_BELOW:
-        if number >= _WRITTEN_OUT_FROM:
+    if type(number) is float:
+        # Above its lower bound msgspec writes a float as repr does, without an exponent and in half the time.
+        if _WRITTEN_OUT_FROM <= number < _EXACT_BELOW:
             text = _json_of(number).decode()
-        else:
-            text = repr(number) if number else "0.0"  # not -0.0
-        # At most 4 places; 1e-05 and 1.5e-07, the shortest with an exponent, are longer than that allows.
-        return text if len(text) - text.find(".") <= 5 else None
-    if type(number) is int and -_WHOLE_BELOW < number < _WHOLE_BELOW:
-        return str(number)
-    return None
+            # Most often 1 or 2 places; otherwise at most 4.
+            return text if text[-2] == "." or text[-3] == "." or "." in text[-5:] else None
+        if number < 0:
+            positive = plain_text(-number)
+            return positive and f"-{positive}"
+        return None if number else "0"
+    if type(number) is int:
+        return str(number) if -_WHOLE_BELOW < number < _WHOLE_BELOW else None
+    if type(number) is str:  # whose pattern is that of _number
+        whole, _, places = number.partition(".")
+        return number if len(whole) <= _WHOLE_DIGITS and len(places) <= 4 and whole[0] != "-" else None
+    return "0" if number is UNSET or number is None else None
 
 
-# Words that a pattern remembers, each of at most so many characters: a few currencies, not every order number.
+# Words that match a pattern, as many as are remembered and the longest: a few currencies, not every order number.
 WORDS_MAX = 256
 WORD_CHARS_MAX = 32
 
 
-class Pattern(Struct, frozen=True, gc=False):
-    """A pattern that the text of one field must match, asked after decoding.
+class Words(dict[Any, str | None]):
+    """`words[sent]` is a text that matches a pattern, "" for null and what was not sent, None for what does not match.
 
-    msgspec would ask `re` for each event, which costs half as much as all the rest of a purchase. `known` remembers up
-    to `room` words that match, and holds from the start what has no text to match: UNSET and None. What is personal is
-    given no room, for it would outlive its event.
+    msgspec would ask `re` each time, which costs half as much as all else in a purchase; this remembers what matched.
     """
 
-    read: Callable[[Any], Any]
-    search: Callable[[str], object]
-    known: set[Any]
-    room: int
+    def __init__(self, regex: str | None, room: int = WORDS_MAX) -> None:
+        """`room` is how many words are remembered; none that are personal, for they would outlive their event."""
+        super().__init__({UNSET: "", None: ""})
+        self._search = re.compile(regex or "").search
+        self._room = room + len(self)
 
-    def matches(self, word: str) -> bool:
-        """Ask the pattern itself about a word that is not known."""
-        if self.search(word) is None:
-            return False
-        if len(self.known) < self.room and len(word) <= WORD_CHARS_MAX:
-            self.known.add(word)
-        return True
+    def __missing__(self, sent: str) -> str | None:
+        if self._search(sent) is None:
+            return None
+        if len(sent) <= WORD_CHARS_MAX and len(self) < self._room:
+            self[sent] = sent
+        return sent
 
 
-def patterns_of(properties: tuple[Property, ...], holders: dict[str, str]) -> tuple[Pattern, ...]:
-    """The patterns of an object's own members; `holders` are the fields of the Struct that stand for them."""
-    found: list[Pattern] = []
-    for prop in properties:
-        if _has_pattern(prop.type):
-            search = re.compile(prop.type.regex or "").search
-            known = {UNSET, None}
-            room = 0 if prop.type.sensitive else WORDS_MAX
-            found += [Pattern(attrgetter(holders[word]), search, known, room) for word in (prop.name, *prop.aliases)]
-    return tuple(found)
+def words_of(kind: Type) -> Words:
+    """The words that a type of text allows, as far as its pattern tells."""
+    return Words(kind.regex if has_pattern(kind) else None, 0 if kind.sensitive else WORDS_MAX)
+
+
+def has_pattern(kind: Type) -> bool:
+    """True where without_patterns takes a pattern away."""
+    return kind.kind == "string" and kind.enum is None and kind.regex is not None
 
 
 def without_patterns(properties: tuple[Property, ...]) -> tuple[Property, ...]:
-    """The same members, but for the patterns that patterns_of finds."""
+    """The members of an object without their own patterns, for whoever asks `words_of` each of them."""
     return tuple(
-        structs.replace(prop, type=structs.replace(prop.type, regex=None)) if _has_pattern(prop.type) else prop
+        structs.replace(prop, type=structs.replace(prop.type, regex=None)) if has_pattern(prop.type) else prop
         for prop in properties
     )
 
 
-def _has_pattern(kind: Type) -> bool:
-    return kind.kind == "string" and kind.enum is None and kind.regex is not None
-
-
-def struct_of(name: str, properties: tuple[Property, ...], *, closed: bool) -> tuple[type, dict[str, str]]:
+def struct_of(
+    name: str, properties: tuple[Property, ...], *, closed: bool, named: Mapping[str, str] = NUMBERED
+) -> tuple[type, dict[str, str]]:
     """A Struct for the members of an object, and the field that holds each property and alias.
 
     Args:
         name: Shown by msgspec only in its own messages.
         properties: In plan order.
         closed: Refuse members that are not named.
+        named: What a property's field is called; others are numbered.
     Raises:
         Inexpressible: msgspec cannot check a property as strictly as the rules do.
     """
@@ -122,7 +126,7 @@ def struct_of(name: str, properties: tuple[Property, ...], *, closed: bool) -> t
         made = _type(prop.type, closed=closed)
         for word in (prop.name, *prop.aliases):
             # Wire names such as `$set` or `user-id` are no Python names, so fields are numbered and renamed.
-            holders[word] = holder = f"p{len(fields)}"
+            holders[word] = holder = named.get(word, f"p{len(fields)}")
             if prop.required and word == prop.name:
                 fields.append((holder, made, msgspec.field(name=word)))
             else:
@@ -177,7 +181,8 @@ def _string(kind: Type) -> Any:
         if not words:
             raise Inexpressible("no listed word is valid")
         return Literal[tuple(words)]
-    return Annotated[str, Meta(min_length=kind.min_length, max_length=kind.max_length, pattern=kind.regex)]
+    # None where there is no minimum: msgspec would compare with 0.
+    return Annotated[str, Meta(min_length=kind.min_length or None, max_length=kind.max_length, pattern=kind.regex)]
 
 
 def _fits(kind: Type, word: str) -> bool:

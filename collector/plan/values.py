@@ -1,10 +1,10 @@
-"""How a value in an event's JSON becomes a value of a ClickHouse type: SQL text for each kind of the plan.
+"""How a value of an event's JSON becomes a value of a ClickHouse type: SQL text for each kind of the plan.
 
-    properties --JSONExtract(…, raw)--> raw value --convert--> value of `final`
+    text of the value --(JSONExtract, for lists and objects)--> raw value --convert--> value of `final`
 
-What does not convert becomes NULL, and in an array or a map NULL at its place; nothing here can raise an error, for it
-would stop the loader. So most scalars are taken out as text first: JSONExtract cuts 5.5 to 5 for an Int64, and ends
-the query for a Decimal that is too large (code 407). Objects, arrays and maps cannot be NULL; they are empty.
+What does not convert becomes NULL, and in an array or a map NULL at its place; nothing here may raise an error, for it
+would end the query over one bad event. So scalars are read from their text: JSONExtract itself cuts 5.5 to 5 for an
+Int64, and throws for a Decimal that is too large (code 407). Objects, arrays and maps cannot be NULL; they are empty.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collector.plan.model import Column, Property, Type
 Sql = Callable[[str], str]
 
 _TEXT = "Nullable(String)"
+_COMPOUND = ("Array(", "Map(", "Tuple(")
 # Decimal(38) is the widest of 128 bits, Decimal(76) of 256.
 _DIGITS_128, _DIGITS_256 = 38, 76
 # Places read beyond those that are kept, so that what is rounded half to even is what was sent.
@@ -28,7 +29,10 @@ _CALL = re.compile(r"(\w+)(?:\((.*)\))?")
 
 
 class Form(Struct, frozen=True):
-    """The types of one value: as it is taken from JSON, and as it is in its column. No `convert`: both are the same."""
+    """The types of one value: as it is taken from JSON, and as it is in its column. No `convert`: both are the same.
+
+    `raw` is Nullable(String) for scalars, a compound type for all else.
+    """
 
     raw: str
     final: str
@@ -37,6 +41,12 @@ class Form(Struct, frozen=True):
     def converted(self, value: str) -> str:
         """The SQL of the final value, given that of the raw one."""
         return value if self.convert is None else self.convert(value)
+
+    def from_text(self, text: str) -> str:
+        """The SQL of the final value, given that of its text: a text as it is, anything else as JSON; NULL for none."""
+        if self.raw.startswith(_COMPOUND):
+            return self.converted(f"JSONExtract(ifNull({text}, ''), {literal(self.raw)})")
+        return self.converted(text)
 
 
 def form_of(kind: Type, depth: int = 0) -> Form:
@@ -53,21 +63,6 @@ def form_of(kind: Type, depth: int = 0) -> Form:
         form = _SCALARS[kind.kind](kind, inner)
         return _low_cardinality(form) if cardinality else form
     return _text(written)  # a union of scalars, or whatever JSON holds
-
-
-def first_of(form: Form, values: Sequence[str]) -> str:
-    """The first of several raw values that is there, such as a property's own and then its older names."""
-    chosen = values[-1]
-    for value in reversed(values[:-1]):
-        if form.raw.startswith(("Array(", "Map(")):
-            chosen = f"if(empty({value}), {chosen}, {value})"
-        elif form.raw.startswith("Tuple("):
-            # There is no empty Tuple: one without anything in it is as its type's default.
-            bare = f"toString(defaultValueOfArgumentType({value}))"
-            chosen = f"if(toString({value}) = {bare}, {chosen}, {value})"
-        else:
-            chosen = f"ifNull({value}, {chosen})"
-    return chosen
 
 
 def named_tuple(fields: Iterable[tuple[str, str]]) -> str:
@@ -133,16 +128,22 @@ def _number(_: Type, wanted: str) -> Form:
     name, digits = _call(wanted)
     if name == "Decimal":
         return _of_digits(*digits)
-    if name == "Float32":
-        return Form("Nullable(Float64)", "Nullable(Float32)", lambda value: f"toFloat32({value})")
-    return Form("Nullable(Float64)", "Nullable(Float64)")
+    return _float("Float32" if name == "Float32" else "Float64")
 
 
 def _decimal(kind: Type, wanted: str) -> Form:
     name, digits = _call(wanted)
     if name == "Float64":
-        return Form(_TEXT, "Nullable(Float64)", lambda value: f"toFloat64OrNull({value})")
+        return _float("Float64")
     return _of_digits(*(digits or (kind.precision, kind.scale)))
+
+
+def _float(final: str) -> Form:
+    # The texts nan and inf are read as numbers, which JSON does not have.
+    def convert(value: str) -> str:
+        return f"if(isFinite(to{final}OrNull({value})), to{final}OrNull({value}), NULL)"
+
+    return Form(_TEXT, f"Nullable({final})", convert)
 
 
 def _call(written: str) -> tuple[str, tuple[int, ...]]:
@@ -186,23 +187,20 @@ def _date(_: Type, wanted: str) -> Form:
 
 
 def _datetime(_: Type, wanted: str) -> Form:
-    found = _CALL.fullmatch(wanted)
-    name, arguments = (found[1], (found[2] or "").replace(" ", "")) if found else ("DateTime64", "3,'UTC'")
-    digits, _, zone = arguments.partition(",") if name == "DateTime64" else ("0", "", arguments)
+    found = _CALL.fullmatch(wanted or "DateTime64(3, 'UTC')")
+    name, arguments = (found[1], (found[2] or "").replace(" ", "")) if found else ("DateTime64", "3")
+    digits, _comma, zone = ("", "", arguments) if name == "DateTime" else arguments.partition(",")
     zone = zone or "'UTC'"
-
-    def read(value: str) -> str:
-        # Best effort takes 12 for a day of January; a time begins with a year and a dash.
-        return f"if(substring({value}, 5, 1) = '-', parseDateTime64BestEffortOrNull({value}, {digits}, {zone}), NULL)"
+    first, last = (1970, 2105) if name == "DateTime" else (1900, 2299)
+    settled = ", ".join(part for part in (digits, zone) if part)
+    read = "parseDateTimeBestEffortOrNull" if name == "DateTime" else "parseDateTime64BestEffortOrNull"
 
     def convert(value: str) -> str:
-        # What is outside its years would wrap around without a word.
-        time = read(value)
-        return f"if(toYear({time}) BETWEEN 1970 AND 2105, toDateTime({time}, {zone}), NULL)"
+        # Best effort takes 12 for a day of January, and some versions what is outside the type's years for its first.
+        is_time = f"substring({value}, 1, 4) BETWEEN '{first}' AND '{last}' AND substring({value}, 5, 1) = '-'"
+        return f"if({is_time}, {read}({value}, {settled}), NULL)"
 
-    if name == "DateTime":
-        return Form(_TEXT, f"Nullable(DateTime({zone}))", convert)
-    return Form(_TEXT, f"Nullable(DateTime64({digits}, {zone}))", read)
+    return Form(_TEXT, f"Nullable({name}({settled}))", convert)
 
 
 def _array(kind: Type, written: str, depth: int) -> Form:
@@ -248,11 +246,26 @@ def _object(properties: tuple[Property, ...], depth: int) -> Form:
     def convert(value: str) -> str:
         parts = []
         for prop, form in forms:
-            names = (prop.name, *prop.aliases)
-            parts.append(form.converted(first_of(form, [f"{value}.{places[name]}" for name in names])))
+            names = [f"{value}.{places[name]}" for name in (prop.name, *prop.aliases)]
+            parts.append(form.converted(_first_of(form, names)))
         return f"tuple({', '.join(parts)})"
 
     return Form(named_tuple(raws), final, convert)
+
+
+def _first_of(form: Form, values: Sequence[str]) -> str:
+    """The first of several raw values that is there: under a property's own name, then under its older ones."""
+    chosen = values[-1]
+    for value in reversed(values[:-1]):
+        if form.raw.startswith(("Array(", "Map(")):
+            chosen = f"if(empty({value}), {chosen}, {value})"
+        elif form.raw.startswith("Tuple("):
+            # There is no empty Tuple: one without anything in it is as its type's default.
+            bare = f"toString(defaultValueOfArgumentType({value}))"
+            chosen = f"if(toString({value}) = {bare}, {chosen}, {value})"
+        else:
+            chosen = f"ifNull({value}, {chosen})"
+    return chosen
 
 
 _SCALARS: dict[str, Callable[[Type, str], Form]] = {

@@ -1,10 +1,10 @@
 """One typed view per event, from the plan: SQL text, and nothing that touches a database.
 
-    Plan --typed_views--> TypedView: a promoted column of `events`, and the view event_<name> that reads it
+    Plan --typed_views--> TypedView: CREATE VIEW event_<name>, a column for each property
 
-The promoted column is a Tuple of all that the plan knows of the event, MATERIALIZED: the JSON is parsed once, when a
-row of this event is inserted, and a query reads the columns it names (decisions/0006-typed-access.md). Its name ends in
-a hash of its definition, so that another plan means another column and no column ever holds what two plans made.
+A view reads the column `property` of `events`, in which the JSON of a row was taken apart when it was inserted
+(decisions/0006-typed-access.md): a query parses no document again, only the lists and objects that it names. What the
+plan knows stands in the view alone, so another plan changes views and touches no stored row.
 
 Majors are unified by the newest major's words: for a row of an older one that it accepts, `upcast` says which old name
 holds a value and what stands for one that it never had. Properties that only older majors have get columns, too.
@@ -13,7 +13,8 @@ holds a value and what stands for one that it never had. Properties that only ol
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
@@ -21,18 +22,20 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from collector.plan.model import EventPlan, Plan, Property, Upcast
-from collector.plan.values import Form, first_of, form_of, literal, named_tuple, quoted
+from collector.plan.values import Form, form_of, literal, quoted
 
 VIEW_PREFIX = "event_"
-PROMOTED_PREFIX = "typed_"
 # What a column of the plan is called when the view has one of that name already: url_property.
 CLASH_SUFFIX = "_property"
 # The last word of a view's comment, before the checksum. A view without it was made by hand and is left alone.
 MADE_BY = "Made by Footfall from the tracking plan, "
 
-# The rule of human_events. These views read `events` itself, because only there are the promoted columns.
+# The texts of a row's properties by name, in `events` and not in human_events: the latter reads `*`.
+_TEXTS = "property"
+_PLAIN = re.compile(r"\w+", re.ASCII)
+# The rule of human_events.
 _PEOPLE = "NOT e.is_bot"
-# Names of views and columns become names of files; those that a system cannot hold are cut and told apart by a hash.
+# A view's name becomes that of a file; one that a file system cannot hold is cut, and told apart by a hash.
 _NAME_BYTES_MAX = 150
 
 # Columns of `events` that stand in every view, with their types and what they say to an analyst.
@@ -77,35 +80,22 @@ class ViewColumn(Struct, frozen=True):
 
 
 class TypedView(Struct, frozen=True):
-    """The view of one event, and the promoted column it reads: without a name where the event has no properties."""
+    """The view of one event."""
 
     name: str
     event: str
     comment: str
     columns: tuple[ViewColumn, ...]
-    promoted: str = ""
-    promoted_type: str = ""
-    promoted_value: str = ""
 
     @property
     def checksum(self) -> str:
         """Equal for equal views, whatever the database is called."""
         return _hash(self._text("", self.comment))
 
-    @property
-    def marked_comment(self) -> str:
-        """The view's comment, from which `checksum_in` tells whether it is this view."""
-        return f"{self.comment} {MADE_BY}{self.checksum}.".lstrip()
-
     def create(self, database: str) -> str:
-        """The statement that makes the view, or puts it in the place of another."""
-        return f"CREATE OR REPLACE VIEW {self._text(database, self.marked_comment)}"
-
-    def add_column(self) -> str:
-        """The clause of ALTER TABLE events that adds the promoted column."""
-        return (
-            f"ADD COLUMN IF NOT EXISTS {quoted(self.promoted)} {self.promoted_type} MATERIALIZED {self.promoted_value}"
-        )
+        """The statement that makes the view, or puts it in the place of another; `checksum_in` its comment tells it."""
+        marked = f"{self.comment} {MADE_BY}{self.checksum}.".lstrip()
+        return f"CREATE OR REPLACE VIEW {self._text(database, marked)}"
 
     def _text(self, database: str, comment: str) -> str:
         columns = ",\n".join(
@@ -166,25 +156,11 @@ class _Field(Struct, frozen=True):
 
 
 def _view(event: EventPlan, history: dict[int, EventPlan]) -> TypedView:
-    fields = _fields(event, history)
     columns = [ViewColumn(name, kind, comment, f"e.{quoted(name)}") for name, kind, comment in ENVELOPE]
-    promoted = promoted_type = promoted_value = ""
-    if fields:
-        promoted_type = named_tuple((field.name, field.form.final) for field in fields)
-        promoted_value = _promoted_value(event.name, fields)
-        promoted = _short(f"{PROMOTED_PREFIX}{event.name}_{_hash(promoted_type + promoted_value)[:8]}")
-    for field in fields:
-        source = f"e.{quoted(promoted)}.{quoted(field.name)}"
+    for field in _fields(event, history):
+        source = field.form.from_text(_text_of(field))
         columns.append(ViewColumn(field.name, field.form.final, _about_field(field), source))
-    return TypedView(
-        name=view_name(event.name),
-        event=event.name,
-        comment=_about_event(event, history),
-        columns=tuple(columns),
-        promoted=promoted,
-        promoted_type=promoted_type,
-        promoted_value=promoted_value,
-    )
+    return TypedView(view_name(event.name), event.name, _about_event(event, history), tuple(columns))
 
 
 def _fields(event: EventPlan, history: dict[int, EventPlan]) -> list[_Field]:
@@ -228,54 +204,30 @@ def _source(prop: Property, old: EventPlan, upcast: Upcast) -> _Source:
     return _Source(tuple(dict.fromkeys(names)), upcast.default.get(prop.name))
 
 
-def _promoted_value(event: str, fields: list[_Field]) -> str:
-    """The expression of a promoted column.
-
-    The list has one entry for a row of the event and none for any other, so that only rows of the event are parsed, and
-    each once; the lambda keeps the expression short where a value is named several times.
-    """
-    wanted = [
-        (name, field.form.raw)
-        for field in fields
-        for source in (field.own, *field.older.values())
-        for name in source.names
-    ]
-    # A name that majors use for values of different kinds is read once as each of them.
-    passes: list[dict[str, str]] = []
-    places: dict[tuple[str, str], tuple[int, int]] = {}
-    for name, raw in dict.fromkeys(wanted):
-        number = next((number for number, names in enumerate(passes) if name not in names), len(passes))
-        if number == len(passes):
-            passes.append({})
-        passes[number][name] = raw
-        places[name, raw] = number + 1, len(passes[number])
-    reads = [f"JSONExtract(properties, {literal(named_tuple(names.items()))})" for names in passes]
-    parsed = reads[0] if len(reads) == 1 else f"tuple({', '.join(reads)})"
-
-    def at(name: str, raw: str) -> str:
-        number, place = places[name, raw]
-        return f"r.{place}" if len(reads) == 1 else f"r.{number}.{place}"
-
-    values = [field.form.converted(_raw_value(field, at)) for field in fields]
-    return f"arrayMap(r -> tuple({', '.join(values)}), if(event = {literal(event)}, [{parsed}], []))[1]"
-
-
-def _raw_value(field: _Field, at: Callable[[str, str], str]) -> str:
-    """The raw value of a column, whichever major a row has."""
-    raw = field.form.raw
-
-    def chosen(source: _Source) -> str:
-        values = [at(name, raw) for name in source.names]
-        if source.default is not None:
-            values.append(f"JSONExtract({literal(json.dumps(source.default))}, {literal(raw)})")
-        return first_of(field.form, values) if values else f"defaultValueOfTypeName({literal(raw)})"
-
+def _text_of(field: _Field) -> str:
+    """The text of a column's value, whichever major a row has."""
     cases = [
-        f"event_version = {major}, {chosen(source)}"
+        f"e.event_version = {major}, {_first_text(source)}"
         for major, source in sorted(field.older.items())
         if source != field.own
     ]
-    return f"multiIf({', '.join(cases)}, {chosen(field.own)})" if cases else chosen(field.own)
+    own = _first_text(field.own)
+    return f"multiIf({', '.join(cases)}, {own})" if cases else own
+
+
+def _first_text(source: _Source) -> str:
+    texts = [_text(name) for name in source.names]
+    if source.default is not None:
+        default = source.default if isinstance(source.default, str) else json.dumps(source.default)
+        texts.append(literal(default))
+    if not texts:
+        return "CAST(NULL AS Nullable(String))"
+    return texts[0] if len(texts) == 1 else f"coalesce({', '.join(texts)})"
+
+
+def _text(name: str) -> str:
+    """The text of a property. As a subcolumn it is read alone, also with FINAL, for which `[…]` reads the whole map."""
+    return f"e.{_TEXTS}.{quoted(f'key_{name}')}" if _PLAIN.fullmatch(name) else f"e.{_TEXTS}[{literal(name)}]"
 
 
 def _column_name(prop: Property, taken: set[str]) -> str:

@@ -1,212 +1,96 @@
 // src/json.js
-var { parse, stringify } = JSON, bytesOf = (text) => new TextEncoder().encode(text).length, toJson = (value) => {
-  let left2 = 3e4, quote = (text) => {
-    let quoted = stringify(text.slice(0, left2 / 8).replace(/[\uD800-\uDFFF]/gu, "\uFFFD"));
-    return left2 -= bytesOf(quoted), quoted;
-  }, write = (value2, above) => {
-    if (left2 -= 25, left2 < 0 || above.includes(value2) || above[16]) return;
-    if (value2?.nodeType) return quote(value2.nodeName);
-    if (/^(str|big)/.test(typeof value2)) return quote(`${value2}`);
-    if (Object(value2) !== value2) return value2 - value2 === 0 ? `${value2}` : void 0;
-    if (typeof value2 == "function") return;
-    let path = [...above, value2], list = Array.isArray(value2);
-    if (!list && value2.toJSON !== /** @type {any} */
-    Object.prototype.toJSON) return write(value2.toJSON(), path);
-    let parts = [];
-    for (let key of Object.keys(value2)) {
-      if (left2 < 0) break;
-      let name = list ? "" : `${quote(key)}:`, text;
-      try {
-        text = write(value2[key], path);
-      } catch {
+var { parse, stringify } = JSON, bytesOf = (text) => encodeURI(text).length, toJson = (value) => {
+  let left = 3e4, write = (holder, key, ...above) => {
+    try {
+      let value2 = holder[key];
+      if (left -= 25, left < 0 || above.includes(value2) || above[16]) return;
+      if (value2 = value2?.nodeType ? value2.nodeName : value2, /g/.test(typeof value2))
+        return value2 = stringify(`${value2}`.slice(0, left / 8).replace(/\p{Cs}/gu, "\uFFFD")), left -= bytesOf(value2), value2;
+      if (!value2 || typeof value2 != "object") return value2 - value2 === 0 ? `${value2}` : void 0;
+      let list = Array.isArray(value2);
+      if (!list && value2.toJSON !== /** @type {any} */
+      Object.prototype.toJSON)
+        return write([value2.toJSON()], 0, value2, ...above);
+      let parts = [];
+      for (let name of Object.keys(value2)) {
+        let start2 = list ? "" : `${write([name], 0)}:`, text = write(value2, name, value2, ...above);
+        (list ? left > 0 : text) && parts.push(start2 + (text ?? null));
       }
-      (text || list) && parts.push(name + (text ?? null));
+      return list ? `[${parts}]` : `{${parts}}`;
+    } catch {
     }
-    return list ? `[${parts}]` : `{${parts}}`;
   };
-  try {
-    return write(value, []) ?? "{}";
-  } catch {
-    return "{}";
-  }
+  return write([value], 0) ?? "{}";
 }, clean = (value) => parse(toJson(value));
 
 // src/settings.js
-var settings = {}, isOff = (name) => /^(off|false)$/.test(settings[name]);
+var settings = { global: "footfall" }, isOff = (setting) => /^f|ff/.test(
+  /** @type {string} */
+  setting
+);
+
+// src/ids.js
+var counter = 0, uuidv7 = (nowMs, count, random) => `0${nowMs.toString(16)}${7e3 + count % 1e3}${8e15 + random * 1e15}`.replace(/^.{8}|.{4}(?=.{12})/g, "$&-"), newId = () => uuidv7(Date.now(), counter++, Math.random());
 
 // src/storage.js
-var memory = {}, disk, keyOf = (name) => `${settings.global ?? "footfall"}_${name}`, attempt = (use) => {
+var memory = {}, disk = memory, keyOf = (name) => settings.global + name, load = (name) => memory[keyOf(name)] ?? disk[keyOf(name)], store = (name, text) => {
+  let key = keyOf(name);
+  if (delete memory[key], delete disk[key], !!text) {
+    text += "";
+    try {
+      disk[key] = text;
+    } catch {
+      memory[key] = text;
+    }
+  }
+}, names = (start2) => Object.keys({ ...memory, ...disk }).filter((key) => key.startsWith(keyOf(start2))).map((key) => key.replace(settings.global, "")).sort(), permit = (allowed) => {
+  disk = memory;
   try {
-    return use();
+    allowed && (disk = localStorage);
   } catch {
   }
-}, load = (name) => memory[name] ?? attempt(() => disk[keyOf(name)]), store = (name, text) => {
-  delete memory[name], text && (memory[name] = `${text}`), attempt(() => {
-    delete disk[keyOf(name)], text && (disk[keyOf(name)] = text), delete memory[name];
-  });
-}, names = (start2) => Object.keys(attempt(() => ({ ...disk })) ?? {}).map((key) => key.replace(keyOf(""), "")).concat(Object.keys(memory)).filter((name) => name.startsWith(start2)).sort(), permit = (allowed) => {
-  disk = allowed ? attempt(() => localStorage) : void 0;
 }, settleDown = () => {
-  for (let name of Object.keys(memory)) store(name, memory[name]);
+  for (let key in memory) store(key.replace(settings.global, ""), memory[key]);
 }, wipe = () => {
-  for (let name of names("")) store(name);
+  for (let name of names("_")) store(name);
+}, visitor = (id = load("_id") ?? newId()) => {
+  if (settings.storage !== "none")
+    return store("_id", id), id;
 };
 
 // src/consent.js
 var state, categories, decide = (given) => {
   permit(!0);
-  let stored = given ? given !== "pending" && toJson(given) : load("consent"), answer = given ?? attempt(() => JSON.parse(
-    /** @type {string} */
-    stored
-  )) ?? (navigator.globalPrivacyControl && !isOff("gpc") || settings.dnt && navigator.doNotTrack === "1" ? "denied" : settings.consent ?? "granted");
-  categories = answer.big ? void 0 : answer, state = categories ? Object.values(answer).includes(!0) ? "granted" : "denied" : answer, given && (state === "denied" && wipe(), store("consent", stored)), permit(state === "granted" && settings.storage !== "none"), settleDown();
+  let answer = given ?? parse(load("_consent") ?? "null") ?? (navigator.globalPrivacyControl && !isOff(settings.gpc) ? "denied" : settings.consent ?? "granted");
+  categories = answer.big ? void 0 : answer, state = categories ? /:true/.test(toJson(answer)) ? "granted" : "denied" : answer, given && (state === "denied" && wipe(), store("_consent", given !== "pending" && toJson(given))), permit(state === "granted" && settings.storage !== "none"), settleDown();
 };
 
 // src/guard.js
-var watchers = [], watch = (hook) => {
-  watchers.push(hook);
-}, tell = (kind, what) => {
-  for (let hook of watchers)
-    try {
-      hook(kind, what);
-    } catch {
-    }
-}, warn = (...words) => tell("warning", words), guard = (run2) => (...args) => {
+var hooks = [], pass = (kind, what) => {
+  for (let hook of hooks) what = hook(kind, what) ?? what;
+  return what;
+}, guard = (run2) => (...args) => {
   try {
     return run2(...args);
   } catch (error) {
-    warn(error);
+    pass("warning", [error]);
   }
-}, on = (target, type, listener, options) => target.addEventListener(type, guard(listener), options);
-
-// src/context.js
-var ZONE_AFTER_MS = 3e3, inner, zone = () => `zone${(/* @__PURE__ */ new Date()).getTimezoneOffset()}`, measure = () => {
-  inner = { innerWidth, innerHeight }, load(zone()) ?? setTimeout(
-    guard(() => store(zone(), Intl.DateTimeFormat().resolvedOptions().timeZone)),
-    ZONE_AFTER_MS
-  );
-}, batchContext = (dropped) => ({
-  library: { name: "footfall.js", version: "0.1.0" },
-  locale: navigator.language,
-  timezone: load(zone()),
-  screen: { width: screen.width, height: screen.height, ...inner, density: devicePixelRatio },
-  connection: navigator.connection?.effectiveType,
-  webdriver: navigator.webdriver || void 0,
-  dropped: dropped || void 0
-});
-
-// src/queue.js
-var QUEUE_EVENTS_MAX = 300, flying = /* @__PURE__ */ new Set(), queueName = () => `queue_${settings.writeKey}_`, waiting = () => names(queueName()), add = (words, text) => store(queueName() + words.join(" "), text), trim = () => {
-  let oldest = waiting().slice(0, -QUEUE_EVENTS_MAX);
-  for (let name of oldest) store(name);
-  return oldest.length;
-}, take = (count, bytes) => {
-  let taken = [];
-  for (let name of waiting()) {
-    let [, ...needs] = name.split(" ");
-    if (categories && !needs.every((category) => categories?.[category])) store(name);
-    else if (!flying.has(name)) {
-      if (bytes -= bytesOf(load(name) ?? "") + 1, taken[0] && (taken.length >= count || bytes < 0)) break;
-      flying.add(name), taken.push(name);
-    }
-  }
-  return taken;
-}, land = (taken, done) => {
-  for (let name of taken)
-    flying.delete(name), done && store(name);
+}, on = (types, listener) => {
+  for (let type of types.split(" ")) addEventListener(type, guard(listener), { capture: !0, passive: !0 });
 };
-
-// src/retry.js
-var waitMs = (retryAfter, failures2, random) => Math.min(retryAfter * 1e3 || 0, 36e5) + Math.min(1e3 * 2 ** failures2, 6e4) * (1 + random) / 2;
-
-// src/send.js
-var ANSWER_MS_MAX = 3e4, send = async (body, leaving) => {
-  let address = `${settings.endpoint}/v1/b${settings.debug == null ? "" : "?debug=1"}`;
-  return leaving && !("keepalive" in Request.prototype) ? navigator.sendBeacon(address, body) : fetch(address, {
-    method: "POST",
-    body,
-    // a string: text/plain;charset=UTF-8
-    keepalive: !0,
-    credentials: "omit",
-    signal: AbortSignal.timeout?.(ANSWER_MS_MAX)
-  });
-};
-
-// src/deliver.js
-var BATCH_MS = 1e3, BATCH_EVENTS_MAX = 100, BATCH_BYTES_MAX = 3e4, timer = 0, failures = 0, countMax = BATCH_EVENTS_MAX, letGo = () => {
-}, record = { sent: 0, dropped: 0 }, untilMs = () => {
-  let until = Math.max(Number(load("wait") ?? 0), Number(load("silence") ?? 0));
-  return until > Date.now() + 2 * 36e5 ? 0 : until;
-}, next = () => state === "granted" && Date.now() >= untilMs() ? take(countMax, BATCH_BYTES_MAX) : [], sendAll = async (leaving) => {
-  for (let taken = next(); taken[0]; taken = next()) {
-    let batch = `[${taken.map(load)}]`, response, answer = {};
-    try {
-      let { writeKey } = settings, rest = toJson({ context: batchContext(record.dropped), writeKey, sentAt: /* @__PURE__ */ new Date() }), sending = send(`{"batch":${batch},${rest.slice(1)}`, leaving);
-      leaving && sendAll(leaving), response = await sending, answer = await response.json();
-    } catch (error) {
-      answer.error = error;
-    }
-    let status2 = response?.status ?? 0, count = taken.length, refused = /400|413/.test(status2);
-    land(taken, response?.ok || refused && count < 2), countMax = BATCH_EVENTS_MAX, response?.ok ? (record.sent += count, failures = 0) : refused ? (countMax = count / 2, count < 2 && record.dropped++) : store(
-      status2 ? "wait" : "silence",
-      Date.now() + waitMs(response?.headers.get("Retry-After"), failures++, Math.random())
-    ), record.lastStatus = status2, record.lastError = answer.error, tell("answer", { status: status2, events: JSON.parse(batch), ...answer });
-  }
-}, flush = async () => {
-  clearTimeout(timer), timer = 0, record.dropped += trim();
-  try {
-    await navigator.locks.request(
-      queueName(),
-      { ifAvailable: !0 },
-      (lock) => lock && Promise.race([sendAll(), new Promise((done) => letGo = () => done(0))])
-    );
-  } catch {
-    await sendAll();
-  }
-  waiting()[0] && plan();
-}, plan = () => {
-  timer ||= setTimeout(flush, BATCH_MS);
-}, push = (words, event) => {
-  add(words, event), plan(), document.hidden && queueMicrotask(leave);
-}, leave = () => {
-  letGo(), sendAll(!0);
-}, resume = () => {
-  store("silence"), flush();
-};
-
-// src/ids.js
-var counter = 4096, uuidv7 = (nowMs, counter2, random) => `0${nowMs.toString(16)}7${(counter2 | 4096).toString(16).slice(-3)}8${random}`.replace(
-  /(.{8})(.{4})(.{4})(.{4})(.{12}).*/,
-  "$1-$2-$3-$4-$5"
-), newId = () => uuidv7(Date.now(), counter++, crypto.getRandomValues(new Uint32Array(4)).join("7"));
-
-// src/page.js
-var pageOf = ({ href, pathname, search, hash }, title, referrer2, routed) => ({
-  url: routed ? href : href.replace(/#.*/s, ""),
-  path: routed ? pathname + hash : pathname,
-  referrer: referrer2,
-  search,
-  title: title.slice(0, 1024)
-});
 
 // src/navigation.js
-var told, referrer, tell2 = () => {
-}, moves = [], leaves = [], onMove = (hook) => {
-  moves.push(guard(hook));
-}, onLeave = (hook) => {
-  leaves.push(guard(hook));
-}, page = () => pageOf(location, document.title, referrer ?? document.referrer, settings.hash != null), mark = (again) => {
-  let old = told, moved = page().url !== old?.url;
-  if (old && moved && (referrer = old.url), told = page(), old && (moved || again)) for (let hook of moves) hook(old);
-  return moved;
-}, settle = () => {
-  mark() && tell2();
-}, left = () => {
-  settle();
-  for (let hook of leaves) hook();
-}, watchNavigation = (seen2) => {
-  tell2 = seen2;
-  let later = () => setTimeout(guard(settle));
+var TITLE_CHARS_MAX = 1024, told, referrer, page = () => ({
+  url: location.href.replace(settings.fragment ?? /#.*/s, ""),
+  path: location.pathname,
+  referrer: referrer ?? document.referrer,
+  search: location.search,
+  title: document.title.slice(0, TITLE_CHARS_MAX)
+}), mark = () => {
+  let old = told;
+  return told = page(), told.url === old?.url ? !1 : (old && (told.referrer = referrer = old.url, pass("move", old)), !0);
+}, watchNavigation = (settle2, view2) => {
+  let later = () => setTimeout(guard(settle2));
   for (
     let name of
     /** @type {const} */
@@ -217,134 +101,243 @@ var told, referrer, tell2 = () => {
       original.apply(history, args), later();
     };
   }
-  on(window, "popstate", later), on(window, "pageshow", (event) => {
-    event.persisted && (mark(!0), seen2());
+  on("popstate", later), on("pageshow", (event) => {
+    event.persisted && (pass("move", told), view2());
   });
 };
 
-// src/visitor.js
-var visitor = (id) => {
-  if (settings.storage !== "none")
-    return id ??= load("id") ?? newId(), store("id", id), id;
+// src/queue.js
+var QUEUE_EVENTS_MAX = 300, BATCH_MS = 1e3, BATCH_EVENTS_MAX = 100, BATCH_BYTES_MAX = 3e4, ANSWER_MS_MAX = 3e4, FIRST_MS = 1e3, WAIT_MS_MAX = 6e4, RETRY_AFTER_MS_MAX = 36e5, flying = /* @__PURE__ */ new Set(), timer = 0, failures = 0, countMax = BATCH_EVENTS_MAX, letGo = () => {
+}, pauseMs = BATCH_MS, context = { library: { name: "footfall.js", version: "0.1.0" }, dropped: 0 }, waitMs = (retryAfter, failures2, random) => Math.min(retryAfter * 1e3 || 0, RETRY_AFTER_MS_MAX) + Math.min(FIRST_MS * 2 ** failures2, WAIT_MS_MAX) * (1 + random) / 2, queueName = () => `_queue_${settings.writeKey}_`, waiting = () => names(queueName()), drop = (name) => {
+  store(name), context.dropped++;
+}, take = () => {
+  let taken = [], all = waiting(), bytes = BATCH_BYTES_MAX;
+  all.splice(0, all.length - QUEUE_EVENTS_MAX).forEach(drop);
+  let restMs = (
+    /** @type {any} */
+    load("_wait") - Date.now()
+  );
+  if (state === "granted" && !(restMs > 0 && restMs < 2 * RETRY_AFTER_MS_MAX))
+    for (let name of all) {
+      let [, ...needs] = name.split(" "), given = (
+        /** @type {Record<string, boolean>} */
+        categories
+      );
+      if (given && !needs.every((category) => given[category])) store(name);
+      else if (!flying.has(name)) {
+        if (bytes -= bytesOf(load(name) ?? "") + 1, taken[0] && (taken.length >= countMax || bytes < 0)) break;
+        flying.add(name), taken.push(name);
+      }
+    }
+  return taken;
+}, send = (body, leaving) => {
+  let request = pass("request", [
+    `${settings.endpoint}/v1/b`,
+    {
+      method: "POST",
+      body,
+      // a string: text/plain;charset=UTF-8
+      keepalive: !0,
+      credentials: "omit",
+      signal: AbortSignal.timeout?.(ANSWER_MS_MAX)
+    }
+  ]);
+  return leaving && !("keepalive" in Request.prototype) ? navigator.sendBeacon(request[0], body) : fetch(.../** @type {[string, RequestInit]} */
+  request);
+}, sendAll = async (leaving) => {
+  for (let taken = take(); taken[0]; taken = take()) {
+    let events = `[${taken.map(load)}]`, response = {}, answer = {};
+    try {
+      let rest = toJson({ context, writeKey: settings.writeKey, sentAt: /* @__PURE__ */ new Date() }), sending = send(`{"batch":${events},${rest.slice(1)}`, leaving);
+      leaving && sendAll(leaving), response = await sending, answer = await response.json();
+    } catch (error) {
+      answer.error = error;
+    }
+    let { ok, status: status2 = 0, headers } = response, refused = /400|413/.test(status2);
+    countMax = refused ? taken.length / 2 : BATCH_EVENTS_MAX;
+    for (let name of taken)
+      flying.delete(name), ok ? store(name) : countMax < 1 && drop(name);
+    if (pauseMs = BATCH_MS, ok) failures = 0;
+    else if (!refused) {
+      let ms = waitMs(headers?.get("Retry-After"), failures++, Math.random());
+      status2 ? store("_wait", Date.now() + ms) : pauseMs = ms;
+    }
+    if (pass("answer", { status: status2, events, ...answer }), !status2) return;
+  }
+}, flush = async () => {
+  clearTimeout(timer), timer = 0;
+  try {
+    await navigator.locks.request(
+      queueName(),
+      { ifAvailable: !0 },
+      (lock) => lock && new Promise((done) => {
+        letGo = /** @type {() => void} */
+        done, sendAll().then(letGo);
+      })
+    );
+  } catch {
+    await sendAll();
+  }
+  waiting()[0] && plan();
+}, plan = () => {
+  timer ||= setTimeout(flush, pauseMs);
+}, push = (words, event) => {
+  store(queueName() + words.join(" "), event), plan(), document.hidden && !failures && queueMicrotask(leave);
+}, leave = () => {
+  letGo(), sendAll(1);
 };
 
-// src/emit.js
-var sequence = 0, hooks = [], before = (hook) => {
-  hooks.push(guard(hook));
-}, emit = (type, fields, options = {}) => {
-  let seen2 = type === "page";
-  if (seen2 || settle(), state === "denied") {
-    if (!seen2) return;
+// src/tag.js
+var EARLY_MAX = 300, sequence = 0, early = [], view = () => isOff(settings.pageViews) || calls.page(), settle = () => mark() && view(), emit = (type, fields, { page: at, consent: consent2 = [] } = {}) => {
+  let seen = type === "page";
+  if (seen || settle(), state === "denied") {
+    if (!seen) return;
     wipe();
   }
-  let messageId = newId(), event = {
+  let messageId = newId(), event = clean({
     type,
     messageId,
     anonymousId: visitor(),
-    userId: load("user"),
-    groupId: load("group"),
+    userId: load("_user"),
     timestamp: /* @__PURE__ */ new Date(),
     sequence: ++sequence,
-    context: { page: options.page ?? page(), consent: categories },
+    context: { page: at ?? page(), consent: categories },
     ...fields
-  };
-  for (let hook of hooks) {
-    let changed = hook(event);
-    if (changed === !1) {
-      record.dropped++;
-      return;
-    }
-    event = changed ?? event;
-  }
-  push([messageId].concat(options.consent ?? []), toJson(event)), tell("event", event);
+  });
+  seen && (event.properties = { ...event.context.page, ...event.properties }), event = pass("before", event), event ? (push([messageId].concat(consent2), toJson(event)), pass("event", event)) : context.dropped++;
+}, track = (event, properties, options) => emit("track", { event: `${event ?? ""}`, properties, extra: options?.extra }, options), calls = {
+  /**
+   * Starts the tag once there is a write key.
+   * @param {undefined} _ @param {Record<string, any>} options as the data attributes, in camelCase
+   */
+  init(_, options) {
+    Object.assign(settings, options).writeKey && (on("pagehide", start), requestAnimationFrame(
+      () => setTimeout(async () => {
+        await pass("seen"), start();
+      })
+    ));
+  },
+  page(name, properties) {
+    mark(), emit("page", { name, properties });
+  },
+  track,
+  identify(id, traits) {
+    id && store("_user", id), emit("identify", { traits });
+  },
+  consent(answer, each) {
+    decide(answer ?? each), pass("consent", state), flush();
+  },
+  flush
+}, run = guard((call) => {
+  let [name, ...rest] = call;
+  if (typeof rest[0] == "object" && rest.unshift(void 0), !early || /in|ta/.test(name))
+    return pass("call", call), calls[name](...rest);
+  early.length < EARLY_MAX && early.push(call);
+}), tag = (...call) => run(call), teach = (more) => {
+  for (let name in Object.assign(calls, more)) tag[name] = (...rest) => tag(name, ...rest);
+};
+tag.q = { push: run };
+tag.version = "0.1.0";
+teach(calls);
+var gone = () => {
+  settle(), leave();
+}, start = guard(() => {
+  let waited = early;
+  waited && (early = void 0, decide(), context.locale = navigator.language, context.webdriver = navigator.webdriver, watchNavigation(settle, view), pass("start"), waited.forEach(run), settle(), flush(), on("pagehide", gone), on("visibilitychange", () => document.hidden ? gone() : flush()), on("online", flush), on("storage", () => {
+    decide(), plan();
+  }));
+});
+
+// src/campaign.js
+var SESSION_MS = 18e5, PARAMETERS = /[?&](utm_\w+|\w*clk?id|[gw]braid)=[^&]+/gi, campaignOf = (search) => (search.match(PARAMETERS) ?? []).join("").slice(1), campaign = (now) => {
+  let own = campaignOf(location.search), [atMs, last] = load("_campaign")?.split(" ") ?? [], known = own || now - Number(atMs) < SESSION_MS && last;
+  return known && store("_campaign", `${now} ${known}`), own ? void 0 : known || void 0;
 };
 
-// src/api.js
-var common = {}, track = (event, properties, options) => emit(
-  "track",
-  { event: `${event ?? ""}`, properties: { ...common, ...clean(properties) }, extra: options?.extra },
-  options
-), named = (name, facts) => typeof name == "object" ? [void 0, name] : [name, facts], view = (first, second) => {
-  let [name, properties] = named(first, second);
-  mark(), emit("page", { name, properties: { ...page(), ...common, ...clean(properties) } });
-}, know = (type, kept) => (first, second) => {
-  let [id, traits] = named(first, second);
-  id && store(kept, id), emit(type, { traits: clean(traits) });
-}, calls = {
-  page: view,
-  track,
-  identify: know("identify", "user"),
-  group: know("group", "group"),
+// src/classic.js
+var folder;
+
+// src/whole.js
+var HOLD_MS_MAX = 2e3, ZONE_AFTER_MS = 3e3, ASKING = /,(extr|debug|link|cook|hash)|footfall-debug/, common = {}, holds = [], record = { sent: 0 }, when = (moments) => {
+  hooks.push((kind, what) => moments[kind]?.(what));
+}, look = () => {
+  settings.dnt && navigator.doNotTrack === "1" && (settings.consent = "denied"), decide();
+};
+when({
+  seen() {
+    if (look(), setTimeout(start, HOLD_MS_MAX), !!ASKING.test(Object.keys(settings) + location.search))
+      return import(`${folder ?? settings.endpoint}/footfall.extras.js`).then((extras) => extras.default(tag)).then(() => Promise.allSettled(holds), tag.warn);
+  },
+  start() {
+    look();
+    let { width, height } = screen, zone = `_zone${(/* @__PURE__ */ new Date()).getTimezoneOffset()}`;
+    context.screen = { width, height, innerWidth, innerHeight, density: devicePixelRatio }, context.connection = navigator.connection?.effectiveType, context.timezone = load(zone), context.timezone || setTimeout(
+      guard(() => {
+        context.timezone = Intl.DateTimeFormat().resolvedOptions().timeZone, store(zone, context.timezone);
+      }),
+      ZONE_AFTER_MS
+    ), settings.plugins?.forEach(calls.plugin);
+  },
+  before(event) {
+    event.groupId = load("_group"), /^[tp]/.test(event.type) && (event.properties = { ...common, ...event.properties }), event.context.campaign = campaign(Date.now());
+  },
+  answer(answer) {
+    record.lastStatus = answer.status, record.lastError = answer.error, answer.events = parse(answer.events), /2../.test(answer.status) && (record.sent += answer.events.length);
+  }
+});
+teach({
+  group(id, traits) {
+    id && store("_group", id), emit("group", { traits });
+  },
   alias(user) {
-    let previousId = load("user") ?? visitor();
-    store("user", user), emit("alias", { previousId });
+    let previousId = load("_user") ?? visitor();
+    store("_user", user), emit("alias", { previousId });
   },
   // Somebody else sits at the device: nothing of the last person is carried over.
   reset() {
-    for (let name of ["user", "group", "campaign"]) store(name);
+    for (let name of ["_user", "_group", "_campaign"]) store(name);
     common = {}, visitor(newId());
   },
-  consent(answer) {
-    decide(answer), tell("consent", state), flush();
-  },
-  set(properties) {
+  set(_, properties) {
     for (let [name, value] of Object.entries(clean(properties))) common[name] = value ?? void 0;
   },
-  flush,
+  plugin: (plugin2) => plugin2(tag),
   status: () => ({
     ...settings,
     ...record,
     version: "0.1.0",
     consent: state,
-    visitor: load("id"),
+    visitor: load("_id"),
     queued: waiting().length,
-    waitsUntil: untilMs()
+    dropped: context.dropped,
+    waitsUntil: Number(load("_wait") ?? 0)
   })
-};
-
-// src/start.js
-var HOLD_MS_MAX = 2e3, EARLY_MAX = 300, early = [], holds = [], run = guard(([name, ...rest]) => {
-  if (!early || /^(in|pl|st)/.test(name)) return calls[name]?.(...rest);
-  early.length < EARLY_MAX && early.push([name, ...rest]);
-}), tag = (...call) => run(call), gone = () => {
-  left(), leave();
-}, start = guard(() => {
-  let waited = early;
-  waited && (early = void 0, state || decide(), measure(), watchNavigation(() => isOff("pageViews") || view()), settings.plugins?.forEach(calls.plugin), settle(), waited.forEach(run), resume(), on(window, "pagehide", gone), on(document, "visibilitychange", () => document.hidden ? gone() : resume()), on(window, "online", resume), on(window, "storage", ({ key }) => {
-    key?.startsWith(keyOf("")) && (decide(), flush());
-  }));
-}), loadExtra = (name) => import(`${settings.endpoint}/footfall.${name}.js`).then((extra) => extra.default(tag)).catch(warn), seen = guard(() => {
-  decide();
-  let extras = `${settings.extras ?? ""}`.match(/\w+/g) ?? [];
-  /[?&]footfall-debug/.test(location.search) && (settings.debug = "");
-  for (let name of ["debug", "linkDomains", "cookieDomain"])
-    settings[name] != null && extras.push(name.replace(/D.*/, ""));
-  setTimeout(start, HOLD_MS_MAX), Promise.all(extras.map(loadExtra)).then(() => Promise.all(holds)).then(start, start);
 });
-calls.plugin = (plugin2) => plugin2(tag);
-calls.init = (options) => {
-  let running = settings.writeKey;
-  Object.assign(settings, options).writeKey && !running && (requestAnimationFrame(() => setTimeout(seen)), on(window, "pagehide", start));
-};
-for (let name in calls) tag[name] = (...rest) => tag(name, ...rest);
 Object.assign(tag, {
-  before,
-  watch,
-  warn,
+  /** @param {(event: any) => any} hook may change an event, return another, or false to drop it */
+  before(hook) {
+    let change = guard(hook);
+    when({ before: (event) => event && change(event) });
+  },
+  /** @param {(kind: string, what: any) => unknown} hook whoever throws at a warning is not warned of that */
+  watch(hook) {
+    hooks.push((kind, what) => {
+      try {
+        hook(kind, what);
+      } catch {
+      }
+    });
+  },
+  warn: (...words) => pass("warning", words),
   hold: (promise) => holds.push(promise),
   emit,
+  hooks,
   settings,
-  visitor,
-  version: "0.1.0",
-  // The stub pushes into the global's q, whatever stands there by then.
-  q: { push: run }
+  visitor
 });
 
-// src/campaign.js
-var SESSION_MS = 18e5, PARAMETERS = /[?&](utm_\w+|\w*clk?id|[gw]braid)=[^&]+/gi, campaignOf = (search) => (search.match(PARAMETERS) ?? []).join("").slice(1), keepCampaign = () => before((event) => {
-  let own = campaignOf(location.search), [atMs, last] = load("campaign")?.split(" ") ?? [], now = Date.now(), known = own || (now - Number(atMs) < SESSION_MS ? last : "");
-  known && store("campaign", `${now} ${known}`), !own && known && (event.context.campaign = known);
-});
+// src/features/clickable.js
+var LINK = "a[*|href],area[href]", CLICKABLE = `${LINK},button,summary,[type=submit],[type=button],[type=image],[role=button],[role=link],[role=menuitem],[role=tab],[role=switch]`;
 
 // src/features/element.js
 var PRIVATE = "[data-footfall-private]", UNREADABLE = `input,textarea,select,[contenteditable],${PRIVATE}`, TEXT_CHARS_MAX = 128, STEPS_MAX = 5, LASTING_ID = /^[a-z][a-z_-]{0,63}\d?\d?$/i, cut = (text) => (text ?? "").replace(/\s+/g, " ").trim().slice(0, TEXT_CHARS_MAX), selectorOf = (element, depth = 1) => {
@@ -361,14 +354,6 @@ var PRIVATE = "[data-footfall-private]", UNREADABLE = `input,textarea,select,[co
   selector: selectorOf(element)
 });
 
-// src/features/hear.js
-var ONLY_LOOKING = { capture: !0, passive: !0 }, hear = (types, listener) => {
-  for (let type of types.split(" ")) on(window, type, listener, ONLY_LOOKING);
-}, within = (event, selector) => event.composedPath().find((node) => (
-  /** @type {Element} */
-  node.matches?.(selector)
-));
-
 // src/features/marks.js
 var MARK = "data-footfall-event", PROPERTY = "data-footfall-prop-", parsed = (text) => {
   try {
@@ -383,35 +368,14 @@ var MARK = "data-footfall-event", PROPERTY = "data-footfall-prop-", parsed = (te
   return event ? [event, properties] : void 0;
 };
 
-// src/features/trouble.js
-var PAUSE_MS = 1e3, RAGE_PX = 30, ANY_CHANGE = { subtree: !0, childList: !0, attributes: !0, characterData: !0 }, selecting = () => getSelection()?.type === "Range", watchTrouble = () => {
-  let burst = [], calmMs = 0, watching = !1, timer2 = 0, answered = () => {
-    observer.disconnect(), clearTimeout(timer2), timer2 = 0, watching = !1;
-  }, observer = new MutationObserver(answered);
-  return hear("pointerdown", (event) => {
-    watching = !0;
-    for (let node of event.composedPath().slice(0, -1)) observer.observe(node, ANY_CHANGE);
-  }), hear("scroll focus blur submit input toggle play pagehide", () => timer2 && answered()), on(window.navigation ?? window, "navigate", answered), onMove(answered), (event, clicked, link) => {
-    if (!event.isTrusted || !clicked && within(event, UNREADABLE)) return;
-    let element = (
-      /** @type {Element} */
-      clicked ?? event.composedPath()[0]
-    ), { timeStamp: nowMs, clientX, clientY } = event;
-    burst = burst.filter(
-      (old) => nowMs - old.timeStamp < PAUSE_MS && Math.hypot(clientX - old.clientX, clientY - old.clientY) <= RAGE_PX
-    ), burst.push(event) > 2 && (clicked || !selecting()) && (nowMs > calmMs && track("rage_click", describe(element)), calmMs = nowMs + PAUSE_MS), !(!watching || timer2 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) && (timer2 = setTimeout(
-      guard(() => {
-        answered();
-        let leaves2 = link && !event.defaultPrevented;
-        (clicked || getComputedStyle(element).cursor === "pointer") && !leaves2 && !selecting() && track("dead_click", describe(element));
-      }),
-      PAUSE_MS
-    ));
-  };
-};
+// src/features/within.js
+var within = (path, selector) => path.find((node) => (
+  /** @type {Element} */
+  node.matches?.(selector)
+));
 
 // src/features/clicks.js
-var LINK = "a[*|href],area[href]", CLICKABLE = `${LINK},button,summary,[type=submit],[type=button],[type=image],[role=button],[role=link],[role=menuitem],[role=tab],[role=switch]`, FILE = /\.(pdf|zip|gz|7z|rar|dmg|exe|msi|apk|csv|txt|rtf|epub|mp[34]|(doc|xls|ppt)x?)$/i, KINDS = { "mailto:": "email", "tel:": "phone" }, linkFacts = (link) => {
+var FILE = /\.(pdf|zip|gz|7z|rar|dmg|exe|msi|apk|csv|txt|rtf|epub|mp[34]|(doc|xls|ppt)x?)$/i, KINDS = { "mailto:": "email", "tel:": "phone" }, linkFacts = (link) => {
   let { protocol, host, pathname, href } = Object.assign(document.createElement("a"), {
     href: link.href.baseVal ?? link.href
   }), web = /^http/.test(protocol), file = link.hasAttribute("download") || FILE.test(pathname);
@@ -420,14 +384,13 @@ var LINK = "a[*|href],area[href]", CLICKABLE = `${LINK},button,summary,[type=sub
     link_kind: web && host !== location.host ? "outbound" : file ? "download" : KINDS[protocol]
   };
 }, watchClicks = () => {
-  if (isOff("clicks")) return;
-  let suspect = watchTrouble(), lastMs = 0;
-  hear("click auxclick", (event) => {
-    let link = within(event, LINK);
-    if (event.button > (link ? 1 : 0) || within(event, `${PRIVATE},button:disabled,[aria-disabled=true]`) || event.isTrusted && event.timeStamp === lastMs) return;
+  let lastMs = 0;
+  on("click auxclick", (event) => {
+    let path = event.composedPath(), link = within(path, LINK);
+    if (event.button > (link ? 1 : 0) || within(path, `${PRIVATE},button:disabled,[aria-disabled=true]`) || isOff(settings.clicks) || event.isTrusted && event.timeStamp === lastMs) return;
     lastMs = event.timeStamp;
-    let clicked = within(event, CLICKABLE), marked = within(event, `[${MARK}]:not(form)`), told2 = marked ? markOf(marked) : !!clicked && ["click", { ...describe(clicked), ...link && linkFacts(link) }];
-    told2 && track(...told2), suspect(event, clicked, link);
+    let clicked = within(path, CLICKABLE), marked = within(path, `[${MARK}]:not(form)`), told2 = marked ? markOf(marked) : !!clicked && ["click", { ...describe(clicked), ...link && linkFacts(link) }];
+    told2 && track(...told2);
   });
 };
 
@@ -436,13 +399,13 @@ var IDLE_MS = 3e4, LEAST_MS = 1e3, SETTLED_MS = 1e3, watchEngagement = () => {
   let sinceMs = 0, engagedMs = 0, seenPx = 0, heightPx = 0, scrolled = !1, viewed = !1, beat = () => {
     let nowMs = performance.now();
     sinceMs && (engagedMs += Math.min(nowMs - sinceMs, IDLE_MS)), sinceMs = document.hasFocus() && !document.hidden ? nowMs : 0;
-  }, look = guard(() => {
+  }, look2 = guard(() => {
     let box = (
       /** @type {Element} */
       document.scrollingElement
     );
     heightPx = box.scrollHeight, seenPx = Math.max(seenPx, box.scrollTop + box.clientHeight);
-  }), tell3 = (page3) => {
+  }), tell = (page3) => {
     beat(), !(!viewed || engagedMs < LEAST_MS && !scrolled) && (track(
       "engagement",
       {
@@ -452,57 +415,16 @@ var IDLE_MS = 3e4, LEAST_MS = 1e3, SETTLED_MS = 1e3, watchEngagement = () => {
       { page: page3 }
     ), engagedMs = 0, scrolled = !1);
   };
-  before(({ type }) => {
-    viewed ||= type === "page";
-  }), hear("pointermove pointerdown keydown focus blur visibilitychange", beat), hear("scroll", () => {
-    scrolled = !0, beat(), requestAnimationFrame(() => setTimeout(look));
-  }), new ResizeObserver(() => setTimeout(look)).observe(document.documentElement), onLeave(tell3), onMove((page3) => {
-    tell3(page3), engagedMs = seenPx = heightPx = 0, viewed = scrolled = !1, setTimeout(look, SETTLED_MS);
-  }), beat();
-};
-
-// src/features/forms.js
-var FIELDS_MAX = 50, SETTLED_MS2 = 1e3, watchForms = () => {
-  let begun = /* @__PURE__ */ new Map(), end = (form) => {
-    let fields = [...begun.get(form) ?? []];
-    return begun.delete(form), {
-      form_id: cut(form.getAttribute("id")),
-      form_name: cut(form.getAttribute("name")),
-      fields,
-      last_field: fields[fields.length - 1]
-    };
-  };
-  hear("input submit", (event) => {
-    let { target } = event, { form } = target;
-    if (!within(event, PRIVATE)) {
-      if (event.type === "submit") {
-        let facts = end(target);
-        track(...markOf(target) ?? ["form_submit", facts]);
-      } else if (form) {
-        let field = cut(target.name || target.id), fields = begun.get(form) ?? /* @__PURE__ */ new Set();
-        begun.set(form, fields), fields.delete(field), fields.size < FIELDS_MAX && fields.add(field);
-      }
+  on("pointermove pointerdown keydown focus blur", beat), on("visibilitychange pagehide", ({ type }) => document.hidden || type === "pagehide" ? tell() : beat()), on("scroll", () => {
+    scrolled = !0, beat(), requestAnimationFrame(() => setTimeout(look2));
+  }), new ResizeObserver(() => setTimeout(look2)).observe(document.documentElement), when({
+    before({ type }) {
+      viewed ||= type === "page";
+    },
+    move(page3) {
+      tell(page3), engagedMs = seenPx = heightPx = 0, viewed = scrolled = !1, setTimeout(look2, SETTLED_MS);
     }
-  });
-  let leave2 = (page3) => {
-    for (let form of begun.keys()) (!page3 || !form.isConnected) && track("form_abandoned", end(form), { page: page3 });
-  };
-  hear("pagehide", () => leave2()), onMove((page3) => setTimeout(guard(leave2), SETTLED_MS2, page3));
-};
-
-// src/features/media.js
-var watchMedia = () => {
-  let told2 = /* @__PURE__ */ new Set();
-  onMove(() => told2.clear()), hear("play timeupdate", (event) => {
-    let { type, target: media } = event, { currentSrc, duration, ended } = media, percent = type === "play" ? 0 : Math.floor(ended ? 4 : 4 * media.currentTime / duration) * 25 || 0, key = percent + currentSrc;
-    told2.has(key) || media.paused && !ended || within(event, PRIVATE) || (told2.add(key), track("media_progress", {
-      media_kind: media.localName,
-      src: currentSrc.replace(/([?#]|;base64).*/s, ""),
-      title: cut(media.title || media.getAttribute("aria-label")),
-      percent,
-      duration_s: Math.round(duration)
-    }));
-  });
+  }), beat();
 };
 
 // src/features/page_facts.js
@@ -512,19 +434,129 @@ var pageFacts = (search, status2 = 0) => {
 };
 
 // src/features/index.js
-var watch2 = () => {
+var watch = () => {
   let [load2] = (
     /** @type {PerformanceNavigationTiming[]} */
     performance.getEntriesByType("navigation")
   ), status2 = load2?.responseStatus;
-  before((event) => {
-    event.type === "page" && (event.properties = { ...pageFacts(location.search, status2), ...event.properties }, status2 = 0);
-  }), watchClicks(), watchForms(), watchEngagement(), watchMedia();
+  when({
+    before(event) {
+      event.type === "page" && (event.properties = { ...pageFacts(location.search, status2), ...event.properties }, status2 = 0);
+    }
+  }), watchClicks(), watchEngagement();
+};
+
+// src/features/forms.js
+var FIELDS_MAX = 50, SETTLED_MS2 = 1e3, watchForms = (tag2, when2) => {
+  let begun = /* @__PURE__ */ new Map(), end = (form) => {
+    let fields = [...begun.get(form) ?? []];
+    return begun.delete(form), {
+      form_id: cut(form.getAttribute("id")),
+      form_name: cut(form.getAttribute("name")),
+      fields,
+      last_field: fields[fields.length - 1]
+    };
+  }, leave2 = (page3) => {
+    for (let form of begun.keys()) (!page3 || !form.isConnected) && tag2.track("form_abandoned", end(form), { page: page3 });
+  };
+  return on("pagehide", () => leave2()), when2({
+    move(page3) {
+      setTimeout(guard(leave2), SETTLED_MS2, page3);
+    }
+  }), ({ type }, path) => {
+    let [first] = (
+      /** @type {any[]} */
+      path
+    );
+    if (!within(path, PRIVATE)) {
+      if (type === "submit") {
+        let facts = end(first);
+        tag2.track(...markOf(first) ?? ["form_submit", facts]);
+      } else if (type === "input" && first.form) {
+        let field = cut(first.name || first.id), fields = begun.get(first.form) ?? /* @__PURE__ */ new Set();
+        begun.set(first.form, fields), fields.delete(field), fields.size < FIELDS_MAX && fields.add(field);
+      }
+    }
+  };
+};
+
+// src/features/media.js
+var watchMedia = (tag2, when2) => {
+  let told2 = /* @__PURE__ */ new Set();
+  when2({ move: () => told2.clear() });
+  let progress = ({ type }, path) => {
+    let [media] = path, { currentSrc, duration, ended } = media, percent = type === "play" ? 0 : Math.floor(ended ? 4 : 4 * media.currentTime / duration) * 25 || 0, key = percent + currentSrc;
+    told2.has(key) || media.paused && !ended || within(path, PRIVATE) || (told2.add(key), tag2.track("media_progress", {
+      media_kind: media.localName,
+      src: currentSrc.replace(/([?#]|;base64).*/s, ""),
+      title: cut(media.title || media.getAttribute("aria-label")),
+      percent,
+      duration_s: Math.round(duration)
+    }));
+  };
+  return on("timeupdate", (event) => progress(event, event.composedPath())), (event, path) => {
+    event.type === "play" && progress(event, path);
+  };
+};
+
+// src/features/trouble.js
+var PAUSE_MS = 1e3, RAGE_PX = 30, ANY_CHANGE = { subtree: !0, childList: !0, attributes: !0, characterData: !0 }, selecting = () => getSelection()?.type === "Range", watchTrouble = (tag2, when2) => {
+  let burst = [], calmMs = 0, watching = !1, timer2 = 0, lastMs = 0, answered = () => {
+    observer.disconnect(), clearTimeout(timer2), timer2 = 0, watching = !1;
+  }, observer = new MutationObserver(answered), { navigation } = (
+    /** @type {any} */
+    window
+  );
+  return navigation?.addEventListener("navigate", answered), on("scroll focus blur submit input toggle play pagehide", () => timer2 && answered()), when2({ move: answered }), (event, path, late) => {
+    let { type, timeStamp: nowMs, clientX, clientY } = event;
+    if (isOff(tag2.settings.clicks)) return;
+    if (type === "pointerdown" && !late) {
+      watching = !0;
+      for (let node of path.slice(0, -1)) observer.observe(
+        /** @type {Node} */
+        node,
+        ANY_CHANGE
+      );
+    }
+    if (!/click/.test(type) || !event.isTrusted || nowMs === lastMs) return;
+    let link = within(path, LINK);
+    if (event.button > (link ? 1 : 0) || within(path, `${PRIVATE},button:disabled,[aria-disabled=true]`)) return;
+    lastMs = nowMs;
+    let clicked = within(path, CLICKABLE);
+    if (!clicked && within(path, UNREADABLE)) return;
+    let element = (
+      /** @type {Element} */
+      clicked ?? path[0]
+    );
+    burst = burst.filter(
+      (old) => nowMs - old.timeStamp < PAUSE_MS && Math.hypot(clientX - old.clientX, clientY - old.clientY) <= RAGE_PX
+    ), burst.push(event) > 2 && (clicked || !selecting()) && (nowMs > calmMs && tag2.track("rage_click", describe(element)), calmMs = nowMs + PAUSE_MS), !(!watching || timer2 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) && (timer2 = setTimeout(
+      guard(() => {
+        answered();
+        let leaves = link && !event.defaultPrevented;
+        (clicked || getComputedStyle(element).cursor === "pointer") && !leaves && !selecting() && tag2.track("dead_click", describe(element));
+      }),
+      PAUSE_MS
+    ));
+  };
+};
+
+// src/features/more.js
+var more_default = (tag2) => {
+  tag2.hooks !== hooks && hooks.push((_, what) => tag2.warn(...what));
+  let when2 = (moments) => {
+    tag2.hooks.push((kind, what) => moments[kind]?.(what));
+  }, watchers = [watchForms, watchMedia, watchTrouble].map((watch2) => guard(watch2(tag2, when2)));
+  return (...event) => {
+    for (let watcher of watchers) watcher(...event);
+  };
 };
 
 // src/autocapture.js
 var autocapture = () => {
-  keepCampaign(), watch2();
+  watch();
+  let tell = more_default(tag);
+  on("pointerdown click auxclick input submit play", (event) => tell(event, event.composedPath()));
 };
 
 // src/entry.module.js

@@ -1,6 +1,7 @@
 /**
  * Loaded with data-cookie-domain=".shop.example": the visitor's id in a cookie as well, so that subdomains share it. A cookie
  * that is there, be it the collector's, counts for more than storage. None without consent, none with data-storage="none".
+ * With data-cookie="collector" the collector sets it: a cookie that a server sets lives longer than a week in every browser.
  */
 
 // 400 days, the longest a browser keeps one.
@@ -9,7 +10,7 @@ const ID = "[\\da-f]{8}(?:-[\\da-f]{4}){3}-[\\da-f]{12}";
 
 /** @param {any} tag */
 export default (tag) => {
-  const { cookieDomain, global = "footfall", storage } = tag.settings;
+  const { cookie, cookieDomain, global = "footfall", storage, writeKey } = tag.settings;
   const name = `${global}_id`;
   const read = () => document.cookie.match(new RegExp(`(?:^|; )${name}=(${ID})(?:;|$)`))?.[1];
   const allowed = () => storage !== "none" && tag.status().consent === "granted";
@@ -18,6 +19,7 @@ export default (tag) => {
   /** @param {string} id empty: forget it */
   const bake = (id) => {
     baked = id;
+    if (!cookieDomain) return;
     // biome-ignore lint/suspicious/noDocumentCookie: not every browser has the Cookie Store, and it has no synchronous read
     document.cookie =
       `${name}=${id}; Path=/; Domain=${cookieDomain}; SameSite=Lax; Max-Age=${id ? COOKIE_AGE_S : 0}` +
@@ -30,6 +32,14 @@ export default (tag) => {
   };
 
   agree();
+  if (cookie === "collector") {
+    // Credentials go only where the collector knows the key's own pages, before it reads the request.
+    tag.hooks.push((/** @type {string} */ kind, /** @type {any} */ what) => {
+      if (kind !== "request" || !allowed()) return undefined;
+      const [address, options] = what;
+      return [`${address}?writeKey=${writeKey}`, { ...options, credentials: "include" }];
+    });
+  }
   tag.watch((/** @type {string} */ kind, /** @type {any} */ what) => {
     if (kind === "consent") agree();
     // Another id than before: after reset(), or because the visitor was recognised.

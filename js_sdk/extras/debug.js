@@ -191,6 +191,12 @@ export default (tag) => {
     );
     new ReportingObserver(report, { types: ["csp-violation"], buffered: true }).observe(); // those before us as well
   }
+  // The collector gives its verdicts where they are asked for.
+  if (settings.debug != null) {
+    /** @type {any} */ (tag).hooks.push((/** @type {string} */ kind, /** @type {any} */ what) =>
+      kind === "request" ? [`${what[0]}${/\?/.test(what[0]) ? "&" : "?"}debug=1`, what[1]] : undefined,
+    );
+  }
   if (!settings.writeKey) notice("data-write-key is missing: without it the collector takes nothing.");
   if (navigator.webdriver) notice("This browser is driven by a program: its events are flagged as a bot's.");
   tag.watch((/** @type {string} */ what, /** @type {any} */ detail) => {

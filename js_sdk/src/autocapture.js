@@ -1,8 +1,11 @@
-/** All that the tag sees by itself. */
-import { keepCampaign } from "./campaign.js";
+/** All that the tag sees by itself, for an application that has it all in its bundle. */
 import { watch } from "./features/index.js";
+import more from "./features/more.js";
+import { on } from "./guard.js";
+import { tag } from "./tag.js";
 
 export const autocapture = () => {
-  keepCampaign();
   watch();
+  const tell = more(tag);
+  on("pointerdown click auxclick input submit play", (event) => tell(event, event.composedPath()));
 };

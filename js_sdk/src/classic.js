@@ -6,16 +6,19 @@
  * Without a write key it waits for footfall('init', {…}). Takes over from the snippet's stub: what was called before this
  * script came waits in the stub's queue, and a stub the page still holds afterwards passes its calls on.
  */
-import { tag } from "./start.js";
+import { run, tag } from "./tag.js";
 
-/** @param {(tag: any) => void} [plugin] */
-export const run = (plugin) => {
+/** Where the script came from, without a slash at the end; its other parts are there too. @type {string} */
+export let folder;
+
+/** Run once, while the script element is the current one. */
+export const begin = () => {
   const { dataset, src } = /** @type {HTMLScriptElement} */ (document.currentScript);
   const name = dataset.global ?? "footfall";
-  const scope = /** @type {any} */ (window);
-  const stub = scope[name];
+  const stub = /** @type {any} */ (window)[name];
   if (stub?.version) return; // a second copy of the script stays out
-  scope[name] = tag;
-  tag.init({ endpoint: new URL(src).origin, plugins: plugin && [plugin], ...dataset });
-  stub?.q?.forEach(tag.q.push);
+  /** @type {any} */ (window)[name] = tag;
+  folder = src.replace(/\/[^/]*$/, "");
+  tag.init({ endpoint: folder, ...dataset });
+  stub?.q?.forEach(run);
 };

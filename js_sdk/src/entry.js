@@ -1,6 +1,14 @@
 /** dist/footfall.js: the core and all that the tag sees by itself. */
-import { autocapture } from "./autocapture.js";
-import { run } from "./classic.js";
+import { begin } from "./classic.js";
+import { watch } from "./features/index.js";
+import { watchLater } from "./features/later.js";
 import { guard } from "./guard.js";
+import { when } from "./whole.js";
 
-guard(run)(autocapture);
+when({
+  start() {
+    watch();
+    watchLater();
+  },
+});
+guard(begin)();

@@ -6,7 +6,8 @@
  *
  * Importing does nothing by itself, and on a server, which has no page, the calls do nothing either.
  */
-import { tag } from "./start.js";
+import { tag } from "./tag.js";
+import "./whole.js";
 
 export { autocapture } from "./autocapture.js";
 

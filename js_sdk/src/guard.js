@@ -1,27 +1,23 @@
 /**
- * Nothing the tag does may break the page: every call and listener runs inside a guard. What goes wrong is told to those who
- * watch the tag: the debug extra, which a developer sees on localhost and with data-debug. Visitors never are told.
+ * Two things every other module stands on. Nothing the tag does may break the page: every call and listener runs inside a
+ * guard. And what happens in the core passes through hooks, so that the core need not know who else is there:
+ *
+ *     seen     the page was seen; a promise given back is waited for       call      [name, ...] is carried out
+ *     start    the tag begins                                              before    an event; may be changed, or false
+ *     move     the page that was left for another, within a single-page site
+ *     event    one was queued
+ *     request  [address, options] of fetch; may be changed                 answer    to a request
+ *     consent  "granted", "denied" or "pending"                            warning   for developers, never for visitors
  */
 
-/** @type {((kind: string, what: any) => unknown)[]} */
-const watchers = [];
+/** @type {((kind: string, what: any) => any)[]} each may give back something in the place of what it got */
+export const hooks = [];
 
-/** @param {(kind: string, what: any) => unknown} hook hears "event", "answer" and "warning" from now on */
-export const watch = (hook) => {
-  watchers.push(hook);
+/** @param {string} kind @param {any} [what] @returns {any} what became of it */
+export const pass = (kind, what) => {
+  for (const hook of hooks) what = hook(kind, what) ?? what;
+  return what;
 };
-
-/** @param {string} kind @param {unknown} what */
-export const tell = (kind, what) => {
-  for (const hook of watchers) {
-    try {
-      hook(kind, what);
-    } catch {} // not told: whoever throws at a warning would be warned of that
-  }
-};
-
-/** @param {unknown[]} words */
-export const warn = (...words) => tell("warning", words);
 
 /** @template {any[]} A @template R @param {(...args: A) => R} run @returns {(...args: A) => R | undefined} */
 export const guard =
@@ -30,15 +26,16 @@ export const guard =
     try {
       return run(...args);
     } catch (error) {
-      warn(error);
+      pass("warning", [error]);
     }
     return undefined;
   };
 
 /**
- * @param {EventTarget} target
- * @param {string} type
- * @param {(event: any) => unknown} listener
- * @param {boolean | AddEventListenerOptions} [options]
+ * Listen at the window on the way down, so that the page's own listeners can neither stop nor be delayed.
+ *
+ * @param {string} types with blanks between @param {(event: any) => unknown} listener
  */
-export const on = (target, type, listener, options) => target.addEventListener(type, guard(listener), options);
+export const on = (types, listener) => {
+  for (const type of types.split(" ")) addEventListener(type, guard(listener), { capture: true, passive: true });
+};

@@ -24,6 +24,8 @@ export interface Settings {
   storage?: "none";
   /** The id in a cookie as well, shared by the subdomains: ".shop.example". */
   cookieDomain?: string;
+  /** "collector": the collector sets that cookie, which then lives longer than a week in every browser. */
+  cookie?: "collector";
   /** Domains that links carry the visitor's id to, for a short time: "a.example b.example". */
   linkDomains?: string;
   /** Count routes in the address's fragment. */
@@ -51,7 +53,8 @@ export interface TagEvent {
   anonymousId?: string;
   userId?: string;
   groupId?: string;
-  timestamp: Date;
+  /** ISO 8601. */
+  timestamp: string;
   sequence: number;
   properties?: Properties;
   traits?: Properties;
@@ -74,7 +77,7 @@ export interface Status {
   /** Of the last request; 0 when it had no answer. */
   lastStatus?: number;
   lastError?: unknown;
-  /** Milliseconds since the epoch before which no attempt is made; 0 when there is nothing to wait for. */
+  /** Milliseconds since the epoch that a server asked to be left alone until; 0 when none did. */
   waitsUntil: number;
   extras?: string | string[];
 }
@@ -105,11 +108,13 @@ export interface Footfall extends Calls {
   readonly settings: Partial<Settings>;
   /** Sees each event before it is queued; may change it, return another event, or false to drop it. */
   before(hook: (event: TagEvent) => unknown): void;
-  watch(hook: (kind: "event" | "answer" | "warning" | "consent", what: unknown) => void): void;
+  watch(hook: (kind: "call" | "event" | "answer" | "warning" | "consent", what: unknown) => void): void;
   warn(...words: unknown[]): void;
   /** The first event waits until the promise settles, at most 2 s. */
   hold(promise: Promise<unknown>): void;
   emit(type: string, fields: Properties, options?: { page?: Properties; consent?: string | string[] }): void;
+  /** All moments of the core, as src/guard.js lists them; for the extras. */
+  readonly hooks: ((kind: string, what: never) => unknown)[];
   /** The visitor's id; given one, it becomes that. */
   visitor(id?: string): string | undefined;
 }

@@ -11,51 +11,51 @@ const BYTES_MAX = 30_000;
 const SHARE = 8;
 const DEPTH_MAX = 16;
 
-const { parse, stringify } = JSON; // before the page puts others in their place
+export const { parse, stringify } = JSON; // before the page puts others in their place
 
-/** @param {string} text @returns {number} its size in UTF-8 bytes */
-export const bytesOf = (text) => new TextEncoder().encode(text).length;
+/** @param {string} text without lone surrogates @returns {number} at least its bytes in UTF-8; some more for quotes and blanks */
+export const bytesOf = (text) => encodeURI(text).length;
 
 /** @param {unknown} value @returns {string} JSON; `{}` for what has none. At the limit text is cut, the rest left out. */
 export const toJson = (value) => {
   let left = BYTES_MAX;
 
-  /** @param {string} text @returns {string} lone surrogates, the only ones a /u expression sees, become U+FFFD */
-  const quote = (text) => {
-    const quoted = stringify(text.slice(0, left / SHARE).replace(/[\uD800-\uDFFF]/gu, "\uFFFD"));
-    left -= bytesOf(quoted);
-    return quoted;
+  /**
+   * One property; what it stands in is not touched outside of the try, as a getter may throw: that property is left out.
+   *
+   * @param {any} holder @param {string | number} key @param {...unknown} above the objects it stands in
+   * @returns {string | undefined}
+   */
+  const write = (holder, key, ...above) => {
+    try {
+      let value = holder[key];
+      left -= 25; // the longest number and a comma
+      if (left < 0 || above.includes(value) || above[DEPTH_MAX]) return;
+      value = value?.nodeType ? value.nodeName : value;
+      // "string" and "bigint", and no other type, have a g.
+      if (/g/.test(typeof value)) {
+        // Lone surrogates, the only ones a /u expression sees, become U+FFFD.
+        value = stringify(`${value}`.slice(0, left / SHARE).replace(/\p{Cs}/gu, "\uFFFD"));
+        left -= bytesOf(value);
+        return value;
+      }
+      if (!value || typeof value !== "object") return value - value === 0 ? `${value}` : undefined; // no NaN, no function
+      const list = Array.isArray(value);
+      if (!list && value.toJSON !== /** @type {any} */ (Object.prototype).toJSON) {
+        return write([value.toJSON()], 0, value, ...above);
+      }
+      const parts = [];
+      for (const name of Object.keys(value)) {
+        const start = list ? "" : `${write([name], 0)}:`;
+        const text = write(value, name, value, ...above);
+        if (list ? left > 0 : text) parts.push(start + (text ?? null));
+      }
+      return list ? `[${parts}]` : `{${parts}}`;
+    } catch {}
+    return undefined;
   };
 
-  /** @param {any} value @param {unknown[]} above the objects it stands in @returns {string | undefined} */
-  const write = (value, above) => {
-    left -= 25; // the longest number and a comma
-    if (left < 0 || above.includes(value) || above[DEPTH_MAX]) return;
-    if (value?.nodeType) return quote(value.nodeName);
-    if (/^(str|big)/.test(typeof value)) return quote(`${value}`);
-    if (Object(value) !== value) return value - value === 0 ? `${value}` : undefined; // no NaN, Infinity, undefined
-    if (typeof value === "function") return;
-    const path = [...above, value];
-    const list = Array.isArray(value);
-    if (!list && value.toJSON !== /** @type {any} */ (Object.prototype).toJSON) return write(value.toJSON(), path);
-    const parts = [];
-    for (const key of Object.keys(value)) {
-      if (left < 0) break;
-      const name = list ? "" : `${quote(key)}:`;
-      let text;
-      try {
-        text = write(value[key], path);
-      } catch {} // a throwing getter: its property is left out
-      if (text || list) parts.push(name + (text ?? null));
-    }
-    return list ? `[${parts}]` : `{${parts}}`;
-  };
-
-  try {
-    return write(value, []) ?? "{}";
-  } catch {
-    return "{}";
-  }
+  return write([value], 0) ?? "{}";
 };
 
 /** @param {unknown} value @returns {any} a copy of what can be kept of it; `{}` for what is nothing */

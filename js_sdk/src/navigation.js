@@ -1,62 +1,45 @@
 /**
- * Tells when the visitor came to see another page: the first, pushState, replaceState, back and forward, and a page brought
- * back from the back/forward cache. Never twice for one address; the fragment does not count unless the site routes by it
- * (data-hash): it never reaches a server by itself, and sign-in flows put secrets there. A change is told a moment later,
- * when the router has set the title and made up its mind, but always before any other event. Knows nothing of events.
+ * The page, and when the visitor came to see another one: the first, pushState, replaceState, back and forward, and a page
+ * brought back from the back/forward cache. Never twice for one address; the fragment does not count: it never reaches a
+ * server by itself, and sign-in flows put secrets there. A change is told a moment later, when the router has set the title
+ * and made up its mind, but always before any other event. Knows nothing of events.
  */
-import { guard, on } from "./guard.js";
-import { pageOf } from "./page.js";
+import { guard, on, pass } from "./guard.js";
 import { settings } from "./settings.js";
 
-/** @typedef {ReturnType<typeof pageOf>} PageFacts */
+// The plan's limit; a longer title would have the page view refused.
+const TITLE_CHARS_MAX = 1024;
+
+/** @typedef {ReturnType<typeof page>} PageFacts */
 
 /** @type {PageFacts | undefined} the page told last */
 let told;
-/** @type {string} */
+/** @type {string | undefined} the page before this one, within a single-page site too */
 let referrer;
-let tell = () => {};
-/** @type {((oldPage: PageFacts) => void)[]} */
-const moves = [];
-/** @type {(() => void)[]} */
-const leaves = [];
 
-/** @param {(oldPage: PageFacts) => void} hook called with the page that was left, before the new one is told */
-export const onMove = (hook) => {
-  moves.push(guard(hook));
-};
+/** The page as it is now. */
+export const page = () => ({
+  url: location.href.replace(settings.fragment ?? /#.*/s, ""),
+  path: location.pathname,
+  referrer: referrer ?? document.referrer,
+  search: location.search,
+  title: document.title.slice(0, TITLE_CHARS_MAX),
+});
 
-/** @param {() => void} hook called when the page is hidden or goes away; may come twice for one leave */
-export const onLeave = (hook) => {
-  leaves.push(guard(hook));
-};
-
-/** @returns {PageFacts} the page as it is now */
-export const page = () => pageOf(location, document.title, referrer ?? document.referrer, settings.hash != null);
-
-/** Take the present page as told. @param {boolean} [again] it counts as another one @returns {boolean} whether it was another one */
-export const mark = (again) => {
+/** Take the present page as told. @returns {boolean} whether it was another one */
+export const mark = () => {
   const old = told;
-  const moved = page().url !== old?.url;
-  if (old && moved) referrer = old.url;
   told = page();
-  if (old && (moved || again)) for (const hook of moves) hook(old);
-  return moved;
+  if (told.url === old?.url) return false;
+  if (old) {
+    told.referrer = referrer = old.url;
+    pass("move", old);
+  }
+  return true;
 };
 
-/** Tell now what is still to be told. */
-export const settle = () => {
-  if (mark()) tell();
-};
-
-/** The page is hidden or goes away. */
-export const left = () => {
-  settle();
-  for (const hook of leaves) hook();
-};
-
-/** @param {() => void} seen */
-export const watchNavigation = (seen) => {
-  tell = seen;
+/** @param {() => void} settle tells the page, if it is another one @param {() => void} view tells it anyway */
+export const watchNavigation = (settle, view) => {
   const later = () => setTimeout(guard(settle));
   for (const name of /** @type {const} */ (["pushState", "replaceState"])) {
     const original = history[name];
@@ -65,11 +48,11 @@ export const watchNavigation = (seen) => {
       later();
     };
   }
-  on(window, "popstate", later);
-  on(window, "pageshow", (event) => {
+  on("popstate", later);
+  on("pageshow", (event) => {
     if (event.persisted) {
-      mark(true);
-      seen();
+      pass("move", told);
+      view();
     }
   });
 };

@@ -4,7 +4,7 @@
  */
 
 /** @type {Record<string, any>} */
-export const settings = {};
+export const settings = { global: "footfall" };
 
-/** @param {string} name @returns {boolean} whether it was turned off: data-clicks="off", or init({ clicks: false }) */
-export const isOff = (name) => /^(off|false)$/.test(settings[name]);
+/** @param {unknown} setting @returns {boolean} whether it was turned off: data-clicks="off", or init({ clicks: false }) */
+export const isOff = (setting) => /^f|ff/.test(/** @type {string} */ (setting));

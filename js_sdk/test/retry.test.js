@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { waitMs } from "../src/retry.js";
+
+globalThis.VERSION = "test"; // the build defines it
+const { waitMs } = await import("../src/queue.js");
 
 test("waits double, jitter by half, and stop growing at a minute", () => {
   assert.deepEqual(

@@ -51,6 +51,19 @@ const second = (page) => page.evaluate(() => new Promise((done) => setTimeout(do
 
 const about = (ms, wanted) => assert.ok(ms >= wanted && ms < wanted + 3000, `${ms} ms, not about ${wanted}`);
 
+/** Until the part that comes with the visitor's first press is there: presses before it are no dead clicks. */
+async function complete(page) {
+  await page.mouse.click(700, 600);
+  const file = await page.waitForFunction(
+    () =>
+      performance
+        .getEntriesByType("resource")
+        .find(({ name, responseEnd }) => /footfall\.more\.js$/.test(name) && responseEnd)?.name,
+  );
+  // A module that is already there is given to the next import of it, after the tag's own.
+  await page.evaluate((address) => import(address).then(() => {}), await file.jsonValue());
+}
+
 const LONG = '<p style="height:3000px">long</p>';
 
 /** A sound of so many seconds of silence: 8 bits, 8000 a second. */
@@ -313,6 +326,7 @@ export const scenarios = {
     const page = await open();
     await page.fill("#d", "secret-9");
     await page.fill("#p", "secret-10");
+    await complete(page);
     for (const id of "abqcfe") await page.click(`#${id}`, { position: { x: 4, y: 4 } });
     for (let i = 0; i < 3; i++) await page.click("#g", { position: { x: 4, y: 4 } });
     await arrived(collector, "rage_click");
@@ -362,6 +376,7 @@ export const scenarios = {
     site.bodies["/"] = '<button id="stuck" onclick="this.title += 1">x</button><p id="text">some text here</p>';
     const page = await open();
     await page.click("#stuck", { clickCount: 2 });
+    await complete(page);
     await last(page, collector, "two");
     assert.equal(told(collector, "rage_click").length, 0);
     await second(page);
@@ -392,6 +407,7 @@ export const scenarios = {
       '<button id="dead">x</button><p><a id="stuck" href="/x" onclick="return false">y</a></p>' +
       '<div id="hand" style="cursor:pointer">z</div><p id="plain">plain</p>';
     const page = await open();
+    await complete(page);
     for (const id of ["dead", "stuck", "hand"]) {
       await page.click(`#${id}`);
       await collector.until(() => told(collector, "dead_click").some(({ element_id }) => element_id === id), id);
@@ -428,6 +444,7 @@ export const scenarios = {
     site.holds["/slow"] = (response) => setTimeout(() => response.end("slow"), 1300); // when the second is over
     const tryOut = async (id) => {
       const page = await open();
+      await complete(page);
       await page.click(`#${id}`, { modifiers: id === "ctrl" ? ["Control"] : [] });
       if (id === "slow") return page.waitForURL("**/slow");
       await second(page);
@@ -440,6 +457,36 @@ export const scenarios = {
     );
   },
 
+  "the part that comes later is fetched once, at the first press; without it the rest goes on": async ({
+    collector,
+    context,
+    site,
+    open,
+  }) => {
+    let asked = 0;
+    collector.server.prependListener("request", ({ url }) => {
+      asked += url === "/footfall.more.js";
+    });
+    site.bodies["/"] = '<button onclick="this.title += 1">x</button><form onsubmit="return false"><input></form>';
+    const page = await open();
+    await arrived(collector, "page_view");
+    assert.equal(asked, 0);
+    await page.click("button", { clickCount: 3 });
+    await arrived(collector, "rage_click"); // of presses that came before it, handed over
+    await page.fill("input", "x");
+    await page.press("input", "Enter");
+    await arrived(collector, "form_submit");
+    assert.equal(asked, 1);
+    await context.route("**/footfall.more.js", (route) => route.abort());
+    const without = await open("/without");
+    await without.evaluate(() => {
+      document.body.innerHTML = "<button>y</button>";
+    });
+    await without.click("button");
+    await last(without, collector);
+    assert.equal(told(collector, "click").at(-1).element_name, "y");
+  },
+
   // Forms
 
   "a submitted form tells the names of its touched fields and no value (29)": async ({ collector, site, open }) => {
@@ -448,6 +495,7 @@ export const scenarios = {
       '<input type="password" name="pass"><input type="checkbox" name="news"><select name="land"><option>a<option value="secret">b</select><button>Go</button></form>';
     const page = await open();
     await page.fill("[name=pass]", "secret");
+    await complete(page);
     await page.fill("[name=id]", "secret");
     await page.check("[name=news]");
     await page.selectOption("select", "secret");
@@ -473,6 +521,7 @@ export const scenarios = {
       .concat('<form id="lax" novalidate onsubmit="return false"><input required><button>Go</button></form>')
       .join("");
     const page = await open();
+    await complete(page);
     await page.click("#invalid button");
     await page.click("#lax button");
     await page.press("#enter input", "Enter");
@@ -491,6 +540,7 @@ export const scenarios = {
   }) => {
     site.bodies["/"] = '<form id="search" action="/found"><input name="q"><button>Go</button></form>';
     const page = await open();
+    await complete(page);
     await page.fill("input", "shoes");
     await page.press("input", "Enter");
     await page.waitForURL("**/found?q=shoes");
@@ -507,6 +557,7 @@ export const scenarios = {
       '<form data-footfall-event="joined" data-footfall-prop-list="news" onsubmit="return false"><input name="a"><p>text</p><button id="go">Go</button></form>';
     const page = await open();
     await page.fill("input", "x");
+    await complete(page);
     await page.click("p");
     await page.click("#go");
     await page.goto(`${site.origin}/away`);
@@ -529,6 +580,7 @@ export const scenarios = {
     await page.fill("[name=mail]", "secret");
     await page.fill("[name=card]", "secret");
     await page.fill("[name=mail]", "secrets");
+    await complete(page);
     await page.goto(`${site.origin}/away`);
     await arrived(collector, "form_abandoned");
     await last(page, collector);
@@ -543,6 +595,7 @@ export const scenarios = {
     site.bodies["/"] = '<form id="pay"><input name="card"></form>';
     const page = await open();
     await page.fill("input", "x");
+    await complete(page);
     await page.close({ runBeforeUnload: true });
     await arrived(collector, "form_abandoned");
   },
@@ -556,6 +609,7 @@ export const scenarios = {
     const page = await open();
     await page.fill("[name=card]", "x");
     await page.fill("[name=size]", "x");
+    await complete(page);
     await page.evaluate(() => {
       history.pushState({}, "", "/next");
       setTimeout(() => document.querySelector("#pay").remove(), 300);
@@ -768,6 +822,7 @@ export const scenarios = {
     site.bodies["/"] = `<button>x</button><div id="hand" style="cursor:pointer">z</div><input>${LONG}`;
     const page = await open();
     await arrived(collector, "page_view");
+    await complete(page);
     const box = await page.locator("#hand").boundingBox();
     await page.evaluate(() => window.reads.splice(0)); // what the driver's own look at the page did
     for (let i = 0; i < 3; i++) await page.mouse.click(20, 20);
@@ -876,6 +931,7 @@ export const scenarios = {
     site.bodies["/"] =
       '<video muted aria-label="Film" src="/one.wav"></video><p data-footfall-private><video id="p" muted src="/two.wav?p"></video></p>';
     const page = await open();
+    await complete(page);
     const playing = (selector, src) =>
       page.evaluate(
         ([name, url]) =>

@@ -543,7 +543,7 @@ export const scenarios = {
     collector.answer = () => ({ status: 200 });
     await page.reload();
     await collector.until(has(collector, ...numbered("e", 3)), "the events");
-    assert.equal(collector.views.length, 2);
+    await collector.until(() => collector.views.length === 2, "the view after the reload");
   },
 
   "delivered events leave nothing on disk": async ({ collector, open }) => {

@@ -2,19 +2,21 @@
  * Behaviours of visitors and pages, judged by the rows that the real collector stored. Each scenario has a host of its own,
  * so that its rows are all that came from there: once each, nothing else, with the right values.
  *
+ *     chromium            why no other browser can show it, if so
  *     act(world)          what a visitor and a page do; waits until the collector took what it should take
  *     stored(rows, note)  asserts on the host's rows of `events`, by time; note is what act returned
  *
- * Talks with test_stored.py in lines of JSON: {"play": world} -> {name: error or null}, {"judge": {rows, sessions}} -> the
+ * Talks with test_stored.py in lines of JSON: {"play": {…, chosen: [names]}} -> {name: error or null}, {"judge": {rows, sessions}} -> the
  * same, end of input -> the browser ends. `--list` prints the names.
  */
 import assert from "node:assert/strict";
 import { createInterface } from "node:readline";
-import { launch, visit } from "./chromium.mjs";
+import * as chromium from "./chromium.mjs";
+import * as firefox from "./firefox.mjs";
 import { Gate, Sites } from "./stored_world.mjs";
 
-// Two cores: more would only wait for each other.
-const AT_ONCE = 4;
+// Two cores: more would only wait for each other. Firefox loses itself when two windows are opened at the same time.
+const AT_ONCE = { chromium: 4, firefox: 1 };
 // Longer than a batch waits, for scenarios in which nothing may come; the rows are read long after.
 const BATCH_MS = 1300;
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
@@ -105,7 +107,7 @@ export const scenarios = {
       await gate.took("page_view", 4);
       return { pages: context.pages().length };
     },
-    stored(rows, { origin, sessions }) {
+    stored(rows, { origin, sessions, browser: engine }) {
       assert.deepEqual(steps(rows), [
         "page_view /firstsize=4",
         "page_view /second",
@@ -126,7 +128,7 @@ export const scenarios = {
       });
       assert.deepEqual(
         [first.browser, first.device_class, first.is_bot, first.environment, first.viewport_width],
-        ["Chrome", "desktop", false, "dev", 1280],
+        [engine === "firefox" ? "Firefox" : "Chrome", "desktop", false, "dev", 1280],
       );
       assert.match(first.message_id, UUID);
       assert.match(first.library, /^footfall\.js \d/);
@@ -191,7 +193,9 @@ export const scenarios = {
       );
       assert.deepEqual(
         lasting(rows).map(({ sequence }) => sequence),
-        lasting(rows).map(({ sequence }) => sequence).toSorted((a, b) => a - b),
+        lasting(rows)
+          .map(({ sequence }) => sequence)
+          .toSorted((a, b) => a - b),
       );
       assert.equal(only(rows, "the_last").path, "/d");
     },
@@ -238,6 +242,7 @@ export const scenarios = {
   },
 
   "a prerendered page is stored once it is shown, and never if it is not": {
+    chromium: "prerenders",
     async act({ gate, site, origin }) {
       const rule = '{"prerender":[{"source":"list","urls":["/next","/never"],"eagerness":"immediate"}]}';
       site.bodies["/first"] =
@@ -254,7 +259,7 @@ export const scenarios = {
           site.holds[path] = resolve;
         });
       }
-      const close = visit(`${origin}/first`);
+      const close = chromium.visit(`${origin}/first`);
       try {
         const [next, never, go] = await Promise.all(Object.values(asked));
         await gate.took("page_view");
@@ -276,19 +281,29 @@ export const scenarios = {
       // Chromium under a driver takes every tab for visible: the page is told otherwise, and gets no frames.
       await context.addInitScript(() => {
         const frames = [];
-        window.look = () => frames.forEach((frame) => void frame());
+        let hidden = true;
+        Object.defineProperty(document, "visibilityState", { get: () => (hidden ? "hidden" : "visible") });
+        Object.defineProperty(document, "hidden", { get: () => hidden });
         window.requestAnimationFrame = (frame) => frames.push(frame);
+        window.look = () => {
+          hidden = false;
+          document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+          for (const frame of frames) frame();
+        };
       });
-      await open("/never");
+      const never = await open("/never");
       const page = await open("/looked_at");
       await track(page, "unseen");
       await pause(page);
       assert.equal(gate.posts, 0);
       await page.evaluate(() => window.look());
       await gate.took("unseen");
+      await never.close({ runBeforeUnload: true });
+      await track(page, "the_last"); // whatever the closed tab sent has arrived when this has
+      await gate.took("the_last");
     },
     stored(rows) {
-      assert.deepEqual(steps(rows).sort(), ["page_view /looked_at", "unseen /looked_at"]);
+      assert.deepEqual(steps(rows), ["page_view /looked_at", "unseen /looked_at", "the_last /looked_at"]);
     },
   },
 
@@ -304,21 +319,23 @@ export const scenarios = {
         await held;
         await route.continue();
       });
-      site.heads["/"] = `${snippet()}<script>footfall('track', 'one', { n: 1 }); footfall('identify', 'u-1', { plan: 'pro' })</script>`;
+      site.heads["/"] =
+        `${snippet()}<script>footfall('track', 'one', { n: 1 }); footfall('identify', 'u-1', { plan: 'pro' })</script>`;
       site.bare.push("/");
       const page = await open("/", { wait: false });
+      await page.waitForFunction(() => window.footfall?.q?.length === 2);
       await track(page, "two");
       deliver();
       await gate.took("two");
       const other = await context.newPage();
       await other.route("**/footfall.js", (route) => route.abort("blockedbyclient"));
-      await other.goto(page.url().replace("/#", "/blocked"));
+      await other.goto(`${page.url()}blocked`);
       await other.evaluate(() => window.footfall("track", "unheard"));
     },
     stored(rows) {
       assert.deepEqual(steps(rows), ["page_view /", "one /", "identify /", "two /"]);
       assert.deepEqual(
-        rows.map(({ user_id }) => user_id),
+        lasting(rows).map(({ user_id }) => user_id),
         ["", "", "u-1", "u-1"],
       );
       assert.deepEqual([only(rows, "one").properties, only(rows, "identify").traits], [{ n: 1 }, { plan: "pro" }]);
@@ -354,13 +371,13 @@ export const scenarios = {
       await gate.took("for_one");
       await gate.took("for_other");
     },
-    stored(rows) {
-      assert.deepEqual(lasting(rows).map(({ source_id, event }) => `${source_id} ${event}`).sort(), [
-        "second for_other",
-        "second page_view",
-        "web for_one",
-        "web page_view",
-      ]);
+    stored(rows, { sources }) {
+      assert.deepEqual(
+        lasting(rows)
+          .map(({ source_id, event }) => `${source_id} ${event}`)
+          .sort(),
+        [`${sources[0]} for_one`, `${sources[0]} page_view`, "second for_other", "second page_view"],
+      );
       assert.equal(distinct(rows, "visitor_id").length, 2);
     },
   },
@@ -400,7 +417,13 @@ export const scenarios = {
       return host;
     },
     stored(rows, { origin }) {
-      const clicks = of(rows, "click").map(({ properties: p }) => [p.element_id, p.element_role, p.element_name, p.href, p.link_kind]);
+      const clicks = of(rows, "click").map(({ properties: p }) => [
+        p.element_id,
+        p.element_role,
+        p.element_name,
+        p.href,
+        p.link_kind,
+      ]);
       assert.deepEqual(clicks, [
         ["nested", "button", "Buy", undefined, undefined],
         ["inner", "button", "In", undefined, undefined],
@@ -422,16 +445,18 @@ export const scenarios = {
     async act({ open, gate, site }) {
       site.bodies["/"] = '<button id="stuck" onclick="this.title += 1">x</button><button id="dead">y</button>';
       const page = await open("/");
-      await page.click("#stuck", { clickCount: 4 });
+      await page.click("#stuck", { clickCount: 6 });
       await gate.took("rage_click");
       await page.click("#dead");
       await gate.took("dead_click");
     },
     stored(rows) {
-      assert.equal(of(rows, "click").length, 5);
       assert.equal(only(rows, "rage_click").properties.element_id, "stuck");
       assert.equal(only(rows, "dead_click").properties.element_id, "dead");
-      assert.deepEqual(rows.flatMap(({ violations }) => violations), []);
+      assert.deepEqual(
+        rows.flatMap(({ violations }) => violations),
+        [],
+      );
     },
   },
 
@@ -450,7 +475,8 @@ export const scenarios = {
         await page.fill(field, "hush-typed");
       }
       await page.selectOption("select", "hush-chosen");
-      for (const part of ["#private", "#send", "#mixed", "#typed", "#edit"]) await page.click(part, { position: { x: 4, y: 4 } });
+      for (const part of ["#private", "#send", "#mixed", "#typed", "#edit"])
+        await page.click(part, { position: { x: 4, y: 4 } });
       await page.fill("[name=topic]", "shoes");
       await page.press("[name=topic]", "Enter");
       await page.waitForURL(`${origin}/found?topic=shoes`);
@@ -471,8 +497,22 @@ export const scenarios = {
         last_field: "land",
       });
       assert.equal(only(rows, "form_abandoned").path, "/form");
-      assert.equal(only(rows, "click").properties.element_id, "mixed");
-      assert.deepEqual(names(rows).sort(), ["click", "form_abandoned", "form_submit", "page_view", "page_view"]);
+      // On Enter the browser itself clicks the button that submits.
+      assert.deepEqual(
+        of(rows, "click").map(({ properties: p }) => [p.element_id, p.element_name]),
+        [
+          ["mixed", ""],
+          ["", "Go"],
+        ],
+      );
+      assert.deepEqual(names(rows).sort(), [
+        "click",
+        "click",
+        "form_abandoned",
+        "form_submit",
+        "page_view",
+        "page_view",
+      ]);
     },
   },
 
@@ -484,18 +524,21 @@ export const scenarios = {
       await gate.took("page_view", 2);
     },
     stored(rows) {
-      const facts = rows.map(({ path, properties: p }) => [path, p.search_query, p.status]);
+      const facts = of(rows, "page_view").map(({ path, properties: p }) => [path, p.search_query, p.status]);
       assert.deepEqual(facts.sort(), [
         ["/find", "red shoes", undefined],
         ["/gone", undefined, 404],
       ]);
-      assert.deepEqual(rows.flatMap(({ violations }) => violations), []);
+      assert.deepEqual(
+        rows.flatMap(({ violations }) => violations),
+        [],
+      );
     },
   },
 
   // Engagement
 
-  "attention is stored by page: asleep, hidden and unfocused time left out, once each hide, with the depth seen": {
+  "attention is stored by page, without time asleep or hidden, once each hide, with the depth seen": {
     async act({ open, gate, context, site, origin }) {
       await movableClock(context);
       site.bodies["/long"] = '<p style="height:3000px">long</p>';
@@ -531,24 +574,32 @@ export const scenarios = {
       await gate.took("engagement", 3);
     },
     stored(rows) {
-      const told = of(rows, "engagement").map(({ path, properties }) => [path, properties.engaged_ms, properties.scroll_depth]);
+      const told = of(rows, "engagement").map(({ path, properties }) => [
+        path,
+        properties.engaged_ms,
+        properties.scroll_depth,
+      ]);
       assert.deepEqual(told.map(([path]) => path).slice(0, 3), ["/short", "/short", "/long"]);
       const [[, asleep, whole], [, hidden], [, scrolled, depth]] = told;
-      const about = (time, wanted) => assert.ok(time >= wanted && time < wanted + 4000, `${time} ms, not about ${wanted}`);
+      const about = (time, wanted) =>
+        assert.ok(time >= wanted && time < wanted + 4000, `${time} ms, not about ${wanted}`);
       about(asleep, 40_000);
       about(hidden, 7000);
       about(scrolled, 5000);
       assert.equal(whole, 1);
       assert.ok(depth > 0.15 && depth < 0.4, `depth ${depth}`);
       assert.deepEqual(steps(rows), ["page_view /short", "page_view /long", "page_view /after"]);
-      assert.deepEqual(rows.flatMap(({ violations }) => violations), []);
+      assert.deepEqual(
+        rows.flatMap(({ violations }) => violations),
+        [],
+      );
     },
   },
 
   // Leaving
 
-  "events of the moment in which a page is left, closed or frozen are stored once": {
-    async act({ open, gate, context, origin }) {
+  "events of the moment in which a page is left or closed are stored once": {
+    async act({ open, gate, origin }) {
       const page = await open("/left");
       await page.evaluate((away) => {
         window.footfall("track", "leaving");
@@ -560,27 +611,41 @@ export const scenarios = {
         await track(tab, name);
         await tab.close();
       }
-      const tab = await open("/frozen");
-      await gate.until(() => gate.taken.some(({ context: { page: seen } }) => seen.path === "/frozen"), "the view");
-      const session = await context.newCDPSession(tab);
-      await track(tab, "freezing");
-      await session.send("Page.setWebLifecycleState", { state: "frozen" });
       await gate.took("closing_5");
-      await session.send("Page.setWebLifecycleState", { state: "active" });
-      await gate.took("freezing");
     },
     stored(rows) {
-      assert.deepEqual(names(rows).filter((name) => name !== "page_view").sort(), [
-        ...numbered("closing", 6),
-        "freezing",
-        "leaving",
-      ]);
+      assert.deepEqual(
+        names(rows)
+          .filter((name) => name !== "page_view")
+          .sort(),
+        [...numbered("closing", 6), "leaving"],
+      );
       const views = of(rows, "page_view").map(({ path }) => path);
-      assert.deepEqual(views.sort(), [...Array(6).fill("/closed"), "/frozen", "/left", "/next"]);
+      assert.deepEqual(views.sort(), [...Array(6).fill("/closed"), "/left", "/next"]);
+    },
+  },
+
+  "a frozen page goes on where it was when it thaws": {
+    chromium: "freezes by its own protocol",
+    async act({ open, gate, context }) {
+      const page = await open("/");
+      await gate.took("page_view");
+      const session = await context.newCDPSession(page);
+      await track(page, "freezing");
+      await session.send("Page.setWebLifecycleState", { state: "frozen" });
+      await new Promise((done) => setTimeout(done, BATCH_MS));
+      await session.send("Page.setWebLifecycleState", { state: "active" });
+      await track(page, "thawed");
+      await gate.took("freezing");
+      await gate.took("thawed");
+    },
+    stored(rows) {
+      assert.deepEqual(names(rows), ["page_view", "freezing", "thawed"]);
     },
   },
 
   "a frozen tab that the browser discards, or that is killed in the middle of a request, loses and doubles nothing": {
+    chromium: "crashes and freezes by its own protocol",
     async act({ open, gate, context }) {
       const frozen = await open("/frozen");
       await gate.took("page_view");
@@ -626,7 +691,7 @@ export const scenarios = {
     },
   },
 
-  "a browser whose fetch cannot outlive its page leaves by beacon, and the copy it keeps is not stored twice": {
+  "a browser whose fetch cannot outlive its page leaves by beacon; the copy it keeps is not stored twice": {
     async act({ open, gate, context }) {
       await context.addInitScript(() => {
         delete Request.prototype.keepalive;
@@ -805,17 +870,25 @@ export const scenarios = {
       const one = await open("/one");
       await gate.until(() => gate.posts > 0, "the first attempt");
       const two = await open("/two");
-      for (const i of Array(10).keys()) {
-        await track(one, `one_${i}`);
-        await track(two, `two_${i}`);
-      }
+      // At the same time, as only then one tab could see what the other is in the middle of writing.
+      const busy = (page, name) =>
+        page.evaluate(async (prefix) => {
+          for (let i = 0; i < 50; i++) {
+            window.footfall("track", `${prefix}_${i}`);
+            await new Promise((done) => setTimeout(done));
+          }
+        }, name);
+      await Promise.all([busy(one, "one"), busy(two, "two")]);
       await two.close();
       gate.act = () => "pass";
-      await gate.took("one_9");
-      await gate.took("two_9");
+      await gate.took("one_49");
+      await gate.took("two_49");
     },
     stored(rows) {
-      assert.deepEqual(names(rows).sort(), ["page_view", "page_view", ...numbered("one", 10), ...numbered("two", 10)].sort());
+      assert.deepEqual(
+        names(rows).sort(),
+        ["page_view", "page_view", ...numbered("one", 50), ...numbered("two", 50)].sort(),
+      );
       assert.equal(distinct(rows, "visitor_id").length, 1);
     },
   },
@@ -847,6 +920,7 @@ export const scenarios = {
 
   "the hour that comes twice in autumn keeps events in order and apart": {
     async act({ open, gate, newContext }) {
+      gate.act = () => ({ status: 503 }); // until all can go in one request: each request's clock is put right for itself
       const context = await newContext({ timezoneId: "America/New_York" });
       // Two seconds before clocks in New York go from 01:59:59 back to 01:00:00.
       await wrongClock(context, Date.parse("2026-11-01T05:59:58Z") - Date.now());
@@ -856,6 +930,7 @@ export const scenarios = {
       await track(page, "after_the_change");
       const hours = await page.evaluate(() => [new Date(Date.now() - 20_000).getHours(), new Date().getHours()]);
       assert.deepEqual(hours, [1, 1]);
+      gate.act = () => "pass";
       await gate.took("after_the_change");
     },
     stored(rows) {
@@ -890,8 +965,7 @@ export const scenarios = {
     },
     stored(rows) {
       assert.deepEqual(steps(rows), ["page_view /granted", "waited /granted"]);
-      for (const row of rows) assert.ok(ms(row.received_at) - ms(row.event_time) >= 1000 - 30_000);
-      for (const row of rows) assert.ok(ms(row.received_at) - ms(row.occurred_at) >= 1000, "not its own time");
+      for (const row of lasting(rows)) assert.ok(ms(row.received_at) - ms(row.occurred_at) >= 1000, "not its own time");
     },
   },
 
@@ -959,7 +1033,10 @@ export const scenarios = {
     },
     stored(rows) {
       // The view of the moment before the visitor opted out may have been on its way.
-      assert.deepEqual(steps(rows).filter((step) => step !== "page_view /opt_out"), []);
+      assert.deepEqual(
+        steps(rows).filter((step) => step !== "page_view /opt_out"),
+        [],
+      );
     },
   },
 
@@ -979,7 +1056,10 @@ export const scenarios = {
     },
     stored(rows) {
       assert.deepEqual(steps(rows), ["page_view /one", "page_view /two", "by_nobody /two", "page_view /three"]);
-      const days = distinct(rows.map(({ received_at }) => ({ day: received_at.slice(0, 10) })), "day");
+      const days = distinct(
+        rows.map(({ received_at }) => ({ day: received_at.slice(0, 10) })),
+        "day",
+      );
       assert.equal(distinct(rows, "visitor_id").length, days.length);
       assert.ok(rows.every(({ visitor_id, user_id }) => visitor_id && !UUID.test(visitor_id) && !user_id));
     },
@@ -1033,7 +1113,7 @@ export const scenarios = {
     },
     stored(rows) {
       assert.deepEqual(
-        rows.map(({ host, path }) => host.split(".")[0] + path),
+        of(rows, "page_view").map(({ host, path }) => host.split(".")[0] + path),
         ["www/one", "help/two"],
       );
       assert.equal(distinct(rows, "visitor_id").length, 1);
@@ -1043,7 +1123,8 @@ export const scenarios = {
   "a link to a listed domain carries the visitor; to another, or forged, it carries nobody": {
     async act({ open, gate, site, snippet, host, name }) {
       site.snippet = snippet(`data-link-domains="a.${name}.localhost b.${name}.localhost"`);
-      site.bodies["/first"] = `<a id="listed" href="http://b.${host}/landing">b</a> <a id="other" href="http://c.${host}/other">c</a>`;
+      site.bodies["/first"] =
+        `<a id="listed" href="http://b.${host}/landing">b</a> <a id="other" href="http://c.${host}/other">c</a>`;
       const page = await open("/first", { host: `a.${host}` });
       await gate.took("page_view");
       const answered = page.waitForResponse(/v1\/link/);
@@ -1063,7 +1144,9 @@ export const scenarios = {
       await gate.took("page_view", 6);
     },
     stored(rows) {
-      const who = Object.fromEntries(of(rows, "page_view").map(({ host, path, visitor_id }) => [host.split(".")[0] + path, visitor_id]));
+      const who = Object.fromEntries(
+        of(rows, "page_view").map(({ host, path, visitor_id }) => [host.split(".")[0] + path, visitor_id]),
+      );
       assert.deepEqual(Object.keys(who).sort(), ["a/first", "b/forged", "b/landing", "c/other", "d/first"]);
       assert.equal(of(rows, "page_view").length, 6);
       assert.equal(who["b/landing"], who["a/first"]);
@@ -1141,7 +1224,7 @@ export const scenarios = {
         "Content-Security-Policy": `default-src 'none'; ${policy.replaceAll("COLLECTOR", gate.origin)}; require-trusted-types-for 'script'; trusted-types 'none'`,
       };
       site.heads["/"] =
-        "<script nonce='n1'>window.broken = []; document.addEventListener('securitypolicyviolation', (event) => broken.push(event.blockedURI + event.violatedDirective))</script>";
+        "<script nonce='n1'>window.broken = []; document.addEventListener('securitypolicyviolation', (event) => /favicon/.test(event.blockedURI) || broken.push(event.blockedURI + event.violatedDirective))</script>";
       const page = await open("/");
       await track(page, "under_policy");
       await gate.took("under_policy");
@@ -1155,7 +1238,10 @@ export const scenarios = {
       );
       const vitals = of(rows, "web_vital");
       assert.equal(new Set(vitals.map(({ properties }) => properties.name)).size, vitals.length);
-      assert.deepEqual(rows.flatMap(({ event, violations }) => (event === "web_vital" ? violations : [])), []);
+      assert.deepEqual(
+        rows.flatMap(({ event, violations }) => (event === "web_vital" ? violations : [])),
+        [],
+      );
     },
   },
 
@@ -1205,7 +1291,15 @@ export const scenarios = {
       await page.evaluate(() => {
         const cycle = { name: "ring" };
         cycle.self = cycle;
-        const odd = { cycle, big: 12n, node: document.body, fn: () => 1, nan: Number.NaN, lone: "a\ud800b", list: [1, undefined] };
+        const odd = {
+          cycle,
+          big: 12n,
+          node: document.body,
+          fn: () => 1,
+          nan: Number.NaN,
+          lone: "a\ud800b",
+          list: [1, undefined],
+        };
         Object.defineProperty(odd, "trap", { enumerable: true, get: () => decodeURIComponent("%") });
         window.footfall("track", "odd", odd);
         window.footfall("track", "huge", { text: "x".repeat(1_000_000), after: 1 });
@@ -1229,8 +1323,8 @@ export const scenarios = {
     },
   },
 
-  "a plugin may change and drop events; what it throws, and what the page puts in place of the browser's own, harms nobody": {
-    async act({ open, gate }) {
+  "a plugin may change and drop events; neither what it throws nor a page that breaks JSON harms anybody": {
+    async act({ open, gate, origin }) {
       const page = await open("/");
       await gate.took("page_view");
       await page.evaluate(() => {
@@ -1253,14 +1347,24 @@ export const scenarios = {
         Array.prototype.added = 1;
         JSON.stringify = broken;
         JSON.parse = () => decodeURIComponent("%");
+        const [fetched, Dated] = [window.fetch, Date];
+        window.fetch = async (...given) => fetched(...given);
+        window.Date = class extends Dated {};
         window.footfall("track", "survived", { list: [1, { a: "b" }] });
         window.footfall("flush");
       });
       await gate.took("renamed");
       await gate.took("survived");
+      await page.evaluate(() => {
+        window.fetch = () => decodeURIComponent("%");
+        window.footfall("track", "held_up");
+      });
+      await pause(page);
+      await page.goto(`${origin}/next`); // a page that left fetch alone
+      await gate.took("held_up");
     },
     stored(rows) {
-      assert.deepEqual(names(rows), ["page_view", "renamed", "survived"]);
+      assert.deepEqual(names(rows), ["page_view", "renamed", "survived", "held_up", "page_view"]);
       assert.deepEqual(only(rows, "survived").properties, { list: [1, { a: "b" }] });
     },
   },
@@ -1289,26 +1393,25 @@ export const scenarios = {
     },
   },
 
-  "a helper generated from the plan stores its event in the version it was generated for": {
-    async act({ open, gate, site, helpers }) {
+  "each helper generated from the plan stores its event in the version it was generated for": {
+    async act({ open, gate, site, snippet, helpers, planned }) {
+      site.snippet = snippet('data-page-views="off" data-clicks="off"'); // the helpers' events alone
       site.bodies["/"] = `<script type="module">${helpers}</script>`;
       await open("/");
-      await gate.took("purchase");
-      await gate.took("sign_up");
+      for (const { event, version } of planned) await gate.took(`${event}@${version}`);
     },
-    stored(rows) {
-      const [sale, joined] = [only(rows, "purchase"), only(rows, "sign_up")];
+    stored(rows, { planned }) {
       assert.deepEqual(
-        [sale.event_version, sale.conversion, sale.value, sale.currency, sale.violations],
-        [2, "macro", 49.9, "EUR", []],
+        rows.map((row) => [row.event, row.event_version, row.properties, row.violations]),
+        planned.map(({ event, version, properties }) => [event, version, properties, []]),
       );
-      assert.deepEqual([joined.event_version, joined.properties, joined.violations], [1, { method: "email" }, []]);
-      assert.equal(lasting(rows).length, 3);
+      const sale = only(rows, "purchase");
+      assert.deepEqual([sale.conversion, sale.value, sale.currency], ["macro", 99.5, "EUR"]);
     },
   },
 
   "without script the page's image counts the view, and an e-mail's its opening": {
-    async act({ open, site, newContext, email, gate }) {
+    async act({ site, newContext, email, gate }) {
       site.headers["/mail"] = { "Content-Type": "text/html" };
       site.bare.push("/mail");
       const written = email.replaceAll("COLLECTOR", gate.origin);
@@ -1316,13 +1419,11 @@ export const scenarios = {
       const context = await newContext({ javaScriptEnabled: false });
       for (const path of ["/plain?utm_source=mail", "/mail"]) {
         const page = await context.newPage();
-        const loaded = page.waitForResponse(/p\.gif/);
-        await page.goto(`http://${site.host}${path}`);
-        assert.equal((await loaded).status(), 200);
+        await page.goto(`http://${site.host}${path}`); // with its images
       }
     },
     stored(rows, { mails, name }) {
-      assert.deepEqual(steps(rows), ["page_view /plainutm_source=mail"]);
+      assert.deepEqual(steps(rows), ["page_view /plainutm_source=mail", "email_opened /"]);
       assert.equal(rows[0].utm_source, "mail");
       const [opened] = mails;
       assert.deepEqual([mails.length, opened.event, opened.user_id], [1, "email_opened", `reader-${name}`]);
@@ -1339,6 +1440,11 @@ const sites = await new Sites().start();
 const plays = {};
 
 async function play(name, index, world) {
+  const { chromium: alone } = scenarios[name];
+  if (alone && world.browser !== "chromium") {
+    plays[name] = { error: `skipped: only Chromium ${alone}` };
+    return;
+  }
   const slug = `s${index}`;
   const host = `${slug}.localhost:${sites.port}`;
   const gate = await new Gate().start(world.url);
@@ -1349,12 +1455,24 @@ async function play(name, index, world) {
     contexts.push(context);
     context.on("weberror", (error) => errors.push(String(error.error())));
     // A visitor's browser is driven by nobody; of a driven one the collector would say that it is a bot.
-    if (!driven) await context.addInitScript(() => Object.defineProperty(Navigator.prototype, "webdriver", { get: () => false }));
+    if (!driven)
+      await context.addInitScript(() => Object.defineProperty(Navigator.prototype, "webdriver", { get: () => false }));
     return context;
   };
   const snippet = (attributes = "", kind = "plain", origin = gate.origin) =>
     world.snippets[kind].replaceAll("COLLECTOR", origin).replace("data-write-key", `${attributes} data-write-key`);
-  const site = { name: slug, host, gate, snippet: snippet(), heads: {}, bodies: {}, headers: {}, statuses: {}, holds: {}, bare: [] };
+  const site = {
+    name: slug,
+    host,
+    gate,
+    snippet: snippet(),
+    heads: {},
+    bodies: {},
+    headers: {},
+    statuses: {},
+    holds: {},
+    bare: [],
+  };
   sites.of[slug] = site;
   const played = { name: slug, host, origin: `http://${host}`, site, gate, snippet, newContext, sites, ...world };
   plays[name] = { played, gate };
@@ -1362,7 +1480,7 @@ async function play(name, index, world) {
     const context = await newContext();
     const open = async (path, { host: at = host, context: where = context, wait = true } = {}) => {
       const page = await where.newPage();
-      await page.goto(`http://${at}${path}`);
+      await page.goto(`http://${at}${path}`, { waitUntil: wait ? "load" : "commit" });
       if (wait) await ready(page);
       return page;
     };
@@ -1376,11 +1494,11 @@ async function play(name, index, world) {
 }
 
 async function playAll(world) {
-  browser.opened = await launch();
-  const left = Object.keys(scenarios).filter((name) => name.includes(world.only)).entries();
+  browser.opened = await (world.browser === "firefox" ? firefox : chromium).launch();
+  const left = world.chosen.entries();
   // Each of these takes the next scenario when it is done with one.
   await Promise.all(
-    Array.from({ length: AT_ONCE }, async () => {
+    Array.from({ length: AT_ONCE[world.browser] }, async () => {
       for (const [index, name] of left) await play(name, index + 1, world);
     }),
   );
@@ -1390,6 +1508,7 @@ async function playAll(world) {
 /** @param {{rows: object[], failed: object[], sessions: object[]}} found all that is stored */
 function judge({ rows, failed, sessions }) {
   const verdict = ([name, { played, note }]) => {
+    if (!played) return [name, null];
     const mine = new RegExp(`\\b${played.name}\\.(localhost|example)`);
     const own = rows.filter(({ host }) => mine.test(host));
     const visitors = new Set(own.map(({ visitor_id }) => visitor_id));
@@ -1403,7 +1522,10 @@ function judge({ rows, failed, sessions }) {
       });
       return [name, null];
     } catch (error) {
-      return [name, `${error.stack}\n${JSON.stringify(own.map(({ event, url, visitor_id, sequence }) => [event, url, visitor_id, sequence]))}`];
+      return [
+        name,
+        `${error.stack}\n${JSON.stringify(own.map(({ event, url, visitor_id, sequence }) => [event, url, visitor_id, sequence]))}`,
+      ];
     }
   };
   return Object.fromEntries(Object.entries(plays).map(verdict));
@@ -1417,6 +1539,6 @@ if (process.argv.includes("--list")) {
     console.log(JSON.stringify(asked.play ? await playAll(asked.play) : judge(asked.judge)));
   }
   await browser.opened?.close();
-  for (const { gate } of Object.values(plays)) gate.stop();
+  for (const { gate } of Object.values(plays)) gate?.stop();
 }
 sites.stop();

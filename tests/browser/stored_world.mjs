@@ -18,11 +18,15 @@ async function listen(handler) {
 /** Give a request to the collector as it is. @returns {Promise<{status, headers, body: Buffer}>} its answer */
 function pass(url, { method, headers }, path, body) {
   return new Promise((resolve, reject) => {
-    const asked = forward(new URL(path, url), { method, headers: { ...headers, connection: "close" } }, async (answer) => {
-      const chunks = [];
-      for await (const chunk of answer) chunks.push(chunk);
-      resolve({ status: answer.statusCode, headers: answer.headers, body: Buffer.concat(chunks) });
-    });
+    const asked = forward(
+      new URL(path, url),
+      { method, headers: { ...headers, connection: "close" } },
+      async (answer) => {
+        const chunks = [];
+        for await (const chunk of answer) chunks.push(chunk);
+        resolve({ status: answer.statusCode, headers: answer.headers, body: Buffer.concat(chunks) });
+      },
+    );
     asked.on("error", reject);
     asked.end(body);
   });

@@ -33,13 +33,14 @@ def test_the_database_holds_exactly_what_a_visitor_did(tmp_path: Path) -> None:
         assert shop.sql("SELECT count() AS n FROM failed_events") == [{"n": 0}]
 
         engagements = shop.sql(
-            "SELECT JSONExtractInt(properties, 'engaged_ms') AS ms, JSONExtractFloat(properties, 'scroll_depth') AS depth "
-            "FROM events WHERE event = 'engagement'"
+            "SELECT JSONExtractInt(properties, 'engaged_ms') AS ms, "
+            "JSONExtractFloat(properties, 'scroll_depth') AS depth FROM events WHERE event = 'engagement'"
         )
         assert all(1_000 <= int(row["ms"]) < WALK_SECONDS_MAX * 1_000 and 0 < row["depth"] <= 1 for row in engagements)
         forms = shop.sql(
-            "SELECT JSONExtractString(properties, 'form_id') AS form, JSONExtract(properties, 'fields', 'Array(String)') AS "
-            "fields FROM events WHERE event = 'form_submit' ORDER BY event_time"
+            "SELECT JSONExtractString(properties, 'form_id') AS form, "
+            "JSONExtract(properties, 'fields', 'Array(String)') AS fields "
+            "FROM events WHERE event = 'form_submit' ORDER BY event_time"
         )
         assert forms == [{"form": "", "fields": ["q"]}, {"form": "add", "fields": ["quantity"]}]
         # What was typed into the private order form is in no column.

@@ -10,7 +10,7 @@ import click
 import msgspec
 import pytest
 
-from collector.app.receive import BATCH_PATHS, PIXEL_PATH, SINGLE_PATHS
+from collector.app.receive import BATCH_PATHS, LINK_PATH, PIXEL_PATH, SINGLE_PATHS
 from collector.app.site import site
 from collector.app.snippet import snippet
 from collector.cli import command
@@ -38,14 +38,21 @@ def test_every_setting_stands_in_the_readme_with_its_default() -> None:
 def test_every_command_stands_in_the_readme() -> None:
     assert isinstance(command, click.Group)
     rows = re.findall(r"^\| `footfall (\w+)", section("Commands"), re.MULTILINE)
-    assert sorted(rows) == sorted(command.commands)
+    assert set(rows) == set(command.commands)
+
+
+def test_every_command_on_the_plan_stands_in_the_readme() -> None:
+    plan = command.commands["plan"]
+    assert isinstance(plan, click.Group)
+    rows = re.findall(r"^\| `footfall plan ([\w\\|]+)", section("Commands"), re.MULTILINE)
+    assert sorted(name for row in rows for name in row.split("\\|")) == sorted(plan.commands)
 
 
 def test_every_route_stands_in_the_readme() -> None:
     http = section("HTTP")
     app = site("0", TAG_DIR, None, lambda _: "", lambda: None, lambda: ({}, {}))
     served = {getattr(route, "path", "") for route in app.routes} - {"/"}
-    for path in served | BATCH_PATHS | {PIXEL_PATH}:
+    for path in served | BATCH_PATHS | {PIXEL_PATH, LINK_PATH}:
         assert f"`{path}`" in http or f" {path}`" in http, path
     singles = {path.removeprefix("/v1/") for path in SINGLE_PATHS}
     named = set(" ".join(re.findall(r"/v1/([a-z ]+)`", http)).split())
@@ -90,9 +97,9 @@ def test_the_map_names_every_module() -> None:
 
 
 def test_every_make_target_that_is_documented_exists() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    documented = set(re.findall(r"`make ([a-z]+)", (ROOT / "CONTRIBUTING.md").read_text() + README))
-    documented |= set(re.findall(r"^make ([a-z]+)", README, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    documented = set(re.findall(r"`make ([a-z-]+)", (ROOT / "CONTRIBUTING.md").read_text() + README))
+    documented |= set(re.findall(r"^make ([a-z-]+)", README, re.MULTILINE))
     assert documented <= targets
 
 
@@ -109,7 +116,7 @@ def test_no_file_names_a_registry_or_a_path_of_a_machine() -> None:
         pytest.skip("not a git checkout, so there is no list of the project's files")
     for name in listed.stdout.splitlines():
         path = ROOT / name
-        if path.suffix in (".mmdb", ".gif", ".png") or path == Path(__file__) or not path.is_file():
+        if path.suffix in (".mmdb", ".gif", ".png", ".br") or path == Path(__file__) or not path.is_file():
             continue
         found = suspicious.search(path.read_text("utf-8", "replace"))
         assert found is None, f"{name}: {found.group() if found else ''}"

@@ -10,7 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from serving import Serving
 
 from collector import __version__
-from collector.paths import TAG_DIR
+from collector.paths import DEFAULT_PLAN_DIR, TAG_DIR
+from collector.plan import load_plan
 
 
 def sample(collector: Serving) -> dict[tuple[str, str], float]:
@@ -29,7 +30,13 @@ def test_health(collector: Serving) -> None:
 
 
 def test_version(collector: Serving) -> None:
-    assert collector.request("GET", "/version").json == {"name": "footfall", "version": __version__}
+    told = collector.request("GET", "/version").json
+    plan = load_plan(DEFAULT_PLAN_DIR)
+    assert told == {
+        "name": "footfall",
+        "version": __version__,
+        "plan": {"name": plan.name, "version": plan.version, "hash": plan.hash},
+    }
 
 
 def test_every_metric_is_documented_and_has_the_project_s_name(collector: Serving) -> None:

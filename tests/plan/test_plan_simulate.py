@@ -56,7 +56,8 @@ def test_nothing_would_be_different_for_the_same_plan(shop: Site) -> None:
 
 @pytest.mark.parametrize("page_rows", [1, 7, 50_000])
 def test_a_new_bound_counts_exactly_the_events_beyond_it(shop: Site, page_rows: int) -> None:
-    shop.receive(*(track("bought", f"m{n}", n=n, note="line\nbreak") for n in range(40)))
+    events = [track("bought", f"m{n:02}", n=n, note="line\nbreak") | {"anonymousId": f"v{n % 3}"} for n in range(40)]
+    shop.receive(*events)  # many of one visitor, so that pages end within a visitor's events
     shop.load()
     trial = tried(shop, built.plan_of(bought({"maximum": 29})), page_rows=page_rows)
     assert cases(trial) == {("bought", 2, "quarantined", "constraint"): (10, 40)}

@@ -3,17 +3,14 @@
  * links and buttons send `click`. One click, one event; the click itself is never touched. Clicks that tell of trouble
  * are told besides, see trouble.js.
  */
-import { track } from "../api.js";
-import { isOff } from "../settings.js";
+import { on } from "../guard.js";
+import { isOff, settings } from "../settings.js";
+import { track } from "../tag.js";
+import { CLICKABLE, LINK } from "./clickable.js";
 import { describe, PRIVATE } from "./element.js";
-import { hear, within } from "./hear.js";
 import { MARK, markOf } from "./marks.js";
-import { watchTrouble } from "./trouble.js";
+import { within } from "./within.js";
 
-const LINK = "a[*|href],area[href]"; // SVG links of old have xlink:href
-const CLICKABLE =
-  `${LINK},button,summary,[type=submit],[type=button],[type=image],` +
-  "[role=button],[role=link],[role=menuitem],[role=tab],[role=switch]";
 const FILE = /\.(pdf|zip|gz|7z|rar|dmg|exe|msi|apk|csv|txt|rtf|epub|mp[34]|(doc|xls|ppt)x?)$/i;
 /** @type {Record<string, string>} */
 const KINDS = { "mailto:": "email", "tel:": "phone" };
@@ -33,23 +30,21 @@ const linkFacts = (link) => {
 };
 
 export const watchClicks = () => {
-  if (isOff("clicks")) return;
-  const suspect = watchTrouble();
   let lastMs = 0;
-  hear("click auxclick", (event) => {
-    const link = within(event, LINK);
+  on("click auxclick", (event) => {
+    const path = event.composedPath();
+    const link = within(path, LINK);
     // The middle button opens links and does nothing else; the right one and the ones at the side never click.
-    if (event.button > (link ? 1 : 0) || within(event, `${PRIVATE},button:disabled,[aria-disabled=true]`)) return;
+    if (event.button > (link ? 1 : 0) || within(path, `${PRIVATE},button:disabled,[aria-disabled=true]`)) return;
     // A click on a label clicks its control as well, in the same moment: one click of the visitor.
-    if (event.isTrusted && event.timeStamp === lastMs) return;
+    if (isOff(settings.clicks) || (event.isTrusted && event.timeStamp === lastMs)) return;
     lastMs = event.timeStamp;
-    const clicked = within(event, CLICKABLE);
-    const marked = within(event, `[${MARK}]:not(form)`);
+    const clicked = within(path, CLICKABLE);
+    const marked = within(path, `[${MARK}]:not(form)`);
     /** @type {false | [string, object] | undefined} */
     const told = marked
       ? markOf(marked)
       : !!clicked && ["click", { ...describe(clicked), ...(link && linkFacts(link)) }];
     if (told) track(...told);
-    suspect(event, clicked, link);
   });
 };

@@ -4,11 +4,9 @@
  * there is no ticking timer, so that a sleeping laptop adds no more than any pause. Nothing is sent under a second unless
  * the visitor scrolled, and nothing for a page whose view was not counted.
  */
-import { track } from "../api.js";
-import { before } from "../emit.js";
-import { guard } from "../guard.js";
-import { onLeave, onMove } from "../navigation.js";
-import { hear } from "./hear.js";
+import { guard, on } from "../guard.js";
+import { track } from "../tag.js";
+import { when } from "../whole.js";
 
 const IDLE_MS = 30_000;
 const LEAST_MS = 1000;
@@ -51,23 +49,26 @@ export const watchEngagement = () => {
     scrolled = false;
   };
 
-  before(({ type }) => {
-    viewed ||= type === "page";
-  });
-  hear("pointermove pointerdown keydown focus blur visibilitychange", beat);
-  hear("scroll", () => {
+  on("pointermove pointerdown keydown focus blur", beat);
+  // A hidden page may never be seen again. Both may come for one leave: the second has nothing new to tell.
+  on("visibilitychange pagehide", ({ type }) => (document.hidden || type === "pagehide" ? tell() : beat()));
+  on("scroll", () => {
     scrolled = true;
     beat();
     requestAnimationFrame(() => setTimeout(look));
   });
   // At the first layout, and when content comes late. Not at once: a change of the address is told first.
   new ResizeObserver(() => setTimeout(look)).observe(document.documentElement);
-  onLeave(tell);
-  onMove((page) => {
-    tell(page);
-    engagedMs = seenPx = heightPx = 0;
-    viewed = scrolled = false;
-    setTimeout(look, SETTLED_MS);
+  when({
+    before({ type }) {
+      viewed ||= type === "page";
+    },
+    move(page) {
+      tell(page);
+      engagedMs = seenPx = heightPx = 0;
+      viewed = scrolled = false;
+      setTimeout(look, SETTLED_MS);
+    },
   });
   beat();
 };

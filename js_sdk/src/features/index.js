@@ -2,23 +2,21 @@
  * What the tag sees beyond page views, on by default. Every feature listens at the window and tells by track(); none holds
  * up the page, reads layout where it would be computed for that, or keeps the page out of the back/forward cache.
  */
-import { before } from "../emit.js";
+import { when } from "../whole.js";
 import { watchClicks } from "./clicks.js";
 import { watchEngagement } from "./engagement.js";
-import { watchForms } from "./forms.js";
-import { watchMedia } from "./media.js";
 import { pageFacts } from "./page_facts.js";
 
 export const watch = () => {
   const [load] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
   let status = load?.responseStatus;
-  before((event) => {
-    if (event.type !== "page") return;
-    event.properties = { ...pageFacts(location.search, status), ...event.properties };
-    status = 0; // of the page that was loaded, not of those after it
+  when({
+    before(event) {
+      if (event.type !== "page") return;
+      event.properties = { ...pageFacts(location.search, status), ...event.properties };
+      status = 0; // of the page that was loaded, not of those after it
+    },
   });
   watchClicks();
-  watchForms();
   watchEngagement();
-  watchMedia();
 };

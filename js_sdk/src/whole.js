@@ -1,0 +1,133 @@
+/**
+ * What the tag can do beyond the core: more calls, plugins and their hooks, extras, and what holds for a whole batch.
+ * Importing it adds the calls.
+ */
+import { campaign } from "./campaign.js";
+import { folder } from "./classic.js";
+import { decide, state } from "./consent.js";
+import { guard, hooks, pass } from "./guard.js";
+import { newId } from "./ids.js";
+import { clean, parse } from "./json.js";
+import { context, waiting } from "./queue.js";
+import { settings } from "./settings.js";
+import { load, store, visitor } from "./storage.js";
+import { calls, emit, start, tag, teach } from "./tag.js";
+
+// Whoever holds the start back has this long; after that a visit might be over unseen.
+const HOLD_MS_MAX = 2000;
+// The first seconds belong to the page: the first use of Intl costs more than all the rest of the tag.
+const ZONE_AFTER_MS = 3000;
+
+// Settings, or what the page's address says, for which extras are to be loaded.
+const ASKING = /,(extr|debug|link|cook|hash)|footfall-debug/;
+
+/** @type {Record<string, unknown>} what set() adds to each event */
+let common = {};
+/** @type {unknown[]} what the start waits for */
+const holds = [];
+/** What status() tells of deliveries; lastStatus 0: no answer. @type {{sent: number, lastStatus?: number, lastError?: unknown}} */
+const record = { sent: 0 };
+
+/** @param {Record<string, (what: any) => any>} moments what to do when, by the names that guard.js lists */
+export const when = (moments) => {
+  hooks.push((kind, what) => moments[kind]?.(what));
+};
+
+const look = () => {
+  if (settings.dnt && navigator.doNotTrack === "1") settings.consent = "denied";
+  decide();
+};
+
+when({
+  seen() {
+    look();
+    setTimeout(start, HOLD_MS_MAX);
+    if (!ASKING.test(Object.keys(settings) + location.search)) return;
+    return import(`${folder ?? settings.endpoint}/footfall.extras.js`)
+      .then((extras) => extras.default(tag))
+      .then(() => Promise.allSettled(holds), tag.warn);
+  },
+  start() {
+    look();
+    const { width, height } = screen;
+    const zone = `_zone${new Date().getTimezoneOffset()}`; // kept for as long as the clock's offset is the same
+    context.screen = { width, height, innerWidth, innerHeight, density: devicePixelRatio };
+    context.connection = navigator.connection?.effectiveType;
+    context.timezone = load(zone);
+    if (!context.timezone) {
+      setTimeout(
+        guard(() => {
+          context.timezone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+          store(zone, context.timezone);
+        }),
+        ZONE_AFTER_MS,
+      );
+    }
+    settings.plugins?.forEach(calls.plugin);
+  },
+  before(event) {
+    event.groupId = load("_group");
+    if (/^[tp]/.test(event.type)) event.properties = { ...common, ...event.properties };
+    event.context.campaign = campaign(Date.now());
+  },
+  answer(answer) {
+    record.lastStatus = answer.status;
+    record.lastError = answer.error;
+    answer.events = parse(answer.events);
+    if (/2../.test(answer.status)) record.sent += answer.events.length;
+  },
+});
+
+teach({
+  group(id, traits) {
+    if (id) store("_group", id);
+    emit("group", { traits });
+  },
+  alias(user) {
+    const previousId = load("_user") ?? visitor();
+    store("_user", user);
+    emit("alias", { previousId });
+  },
+  // Somebody else sits at the device: nothing of the last person is carried over.
+  reset() {
+    for (const name of ["_user", "_group", "_campaign"]) store(name);
+    common = {};
+    visitor(newId());
+  },
+  set(_, properties) {
+    for (const [name, value] of Object.entries(clean(properties))) common[name] = value ?? undefined;
+  },
+  plugin: (plugin) => plugin(tag),
+  status: () => ({
+    ...settings,
+    ...record,
+    version: VERSION,
+    consent: state,
+    visitor: load("_id"),
+    queued: waiting().length,
+    dropped: context.dropped,
+    waitsUntil: Number(load("_wait") ?? 0),
+  }),
+});
+
+Object.assign(tag, {
+  /** @param {(event: any) => any} hook may change an event, return another, or false to drop it */
+  before(hook) {
+    const change = guard(hook);
+    when({ before: (event) => event && change(event) });
+  },
+  /** @param {(kind: string, what: any) => unknown} hook whoever throws at a warning is not warned of that */
+  watch(hook) {
+    hooks.push((kind, what) => {
+      try {
+        hook(kind, what);
+      } catch {}
+    });
+  },
+  warn: (/** @type {unknown[]} */ ...words) => pass("warning", words),
+  hold: (/** @type {Promise<unknown>} */ promise) => holds.push(promise),
+  emit,
+  hooks,
+  settings,
+  visitor,
+});

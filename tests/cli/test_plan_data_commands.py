@@ -1,0 +1,192 @@
+"""`footfall plan status | simulate | replay | infer | docs`: while a collector runs, and when none does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from serving import footfall, serving
+
+PLAN = """format: 1
+plan: shop
+version: 1.0.0
+"""
+BOUGHT = """event: bought
+version: 1.0.0
+owner: team-checkout
+description: Somebody bought something.
+properties:
+  n: {type: integer, required: true, maximum: %d}
+  note: {type: string, maxLength: 20}
+"""
+
+
+def plan_folder(folder: Path, maximum: int) -> Path:
+    """A plan in which an event has a number of at most this."""
+    (folder / "events" / "shop").mkdir(parents=True, exist_ok=True)
+    (folder / "plan.yaml").write_text(PLAN)
+    (folder / "events" / "shop" / "bought.yaml").write_text(BOUGHT % maximum)
+    return folder
+
+
+def run(command: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """One of the commands, in a process of its own."""
+    start = (
+        "import importlib, sys; from collector.cli import main; from collector.cli.plan import plan\n"
+        f"plan.add_command(getattr(importlib.import_module('collector.cli.plan.{command}'), '{command}'))\n"
+        "main(sys.argv[1:])"
+    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FOOTFALL_")}
+    return subprocess.run(
+        [sys.executable, "-c", start, "plan", command, *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, env=kept, check=False,
+    )  # fmt: skip
+
+
+def answer(command: str, *arguments: str | Path) -> Any:
+    """What a command prints as JSON."""
+    done = run(command, *arguments)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def bought(message_id: str, **properties: Any) -> dict[str, Any]:
+    return {"type": "track", "event": "bought", "messageId": message_id, "anonymousId": "a", "properties": properties}
+
+
+class Shop:
+    """A data directory that has seen ten events, of which four failed, and two plans."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.data = folder / "data"
+        self.strict = plan_folder(folder / "strict", 5)
+        self.loose = plan_folder(folder / "loose", 7)
+
+
+@pytest.fixture(params=["running", "stopped"])
+def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
+    made = Shop(tmp_path / "shop")
+    with serving(made.data, "--plan", str(made.strict)) as collector:
+        collector.send(
+            *(bought(f"m{n}", n=n) for n in range(10)), {"type": "track", "event": "stray", "anonymousId": "a"}
+        )
+        collector.until_loaded()
+        if request.param == "running":
+            yield made
+    if request.param == "stopped":
+        yield made
+
+
+def simulate_says_what_would_be_different(shop: Shop) -> None:
+    found = answer("simulate", shop.loose, "--data", shop.data, "--format", "json")
+    assert [(one["event"], one["change"], one["reason"], one["count"], one["of"]) for one in found["cases"]] == [
+        ("bought", "accepted", "constraint", 2, 4)
+    ]
+    tighter = plan_folder(shop.data.parent / "tighter", 3)
+    text = run("simulate", tighter, "--data", shop.data, "--format", "markdown", "--check")
+    assert text.returncode == 1
+    assert "would newly quarantine 33.3 % of bought&#64;1 (constraint: 2 of 6)" in text.stdout
+
+
+def status_says_what_comes_and_what_fails(shop: Shop) -> None:
+    found = answer("status", shop.strict, "--data", shop.data, "--json")
+    events = {one["event"]: one for one in found["events"]}
+    assert (events["bought"]["count"], events["bought"]["failed"], events["bought"]["failed_share"]) == (6, 4, 0.4)
+    assert events["bought"]["failures"] == [{"name": "constraint:/properties/n", "count": 4}]
+    assert events["stray"]["state"] == "not planned"
+    checked = run("status", shop.strict, "--data", shop.data, "--check")
+    assert checked.returncode == 1
+    assert "WRONG  it is not planned and came 1 times" in checked.stdout
+
+
+def replay_stores_what_the_plan_accepts_once(shop: Shop) -> None:
+    arguments = ("--plan", shop.loose, "--data", shop.data)
+    dry = answer("replay", *arguments, "--dry-run", "--json")
+    assert (dry["failed"], dry["replayed"], dry["still_failing"]) == (4, 2, 2)
+    first = answer("replay", *arguments, "--json")
+    assert (first["replayed"], first["stored"], first["loaded"]) == (2, 0, True)
+    second = answer("replay", *arguments, "--json")
+    assert (second["replayed"], second["stored"], second["still_failing"]) == (0, 2, 2)
+    query = "SELECT message_id, count() AS n FROM events WHERE event = 'bought' GROUP BY message_id ORDER BY message_id"
+    rows = footfall("sql", query, "--format", "JSONEachRow", "--data", shop.data).stdout.splitlines()
+    assert [tuple(json.loads(row).values()) for row in rows] == [(f"m{n}", 1) for n in range(8)]
+
+
+def the_accounting_holds_after_a_replay(shop: Shop) -> None:
+    diagnosis = json.loads(footfall("doctor", "--json", "--data", shop.data).stdout)
+    assert diagnosis["ok"], diagnosis
+    assert diagnosis["events"] == {
+        "received": 13, "spooled": 0, "stored": 9, "deduplicated": 0, "rejected": 4, "dropped": 0,
+    }  # fmt: skip
+    status = answer("status", shop.loose, "--data", shop.data, "--json")
+    one = next(one for one in status["events"] if one["event"] == "bought")
+    assert (one["count"], one["failed"], one["replayed"]) == (8, 4, 2)
+
+
+def infer_writes_a_plan_that_is_right(shop: Shop, tmp_path: Path) -> None:
+    done = run("infer", "--data", shop.data, "--out", tmp_path / "plan", "--name", "shop")
+    assert done.returncode == 0, done.stderr
+    assert "wrote 2 events" in done.stdout
+    assert footfall("plan", "check", tmp_path / "plan").returncode == 0
+    again = run("infer", "--data", shop.data, "--out", tmp_path / "plan")
+    assert "it is there already and was left as it is" in again.stdout
+
+
+def docs_show_what_came(shop: Shop, tmp_path: Path) -> None:
+    done = run("docs", shop.loose, "--data", shop.data, "--out", tmp_path / "site")
+    assert done.returncode == 0, done.stderr
+    assert "with the volumes of 7 days" in done.stdout
+    page = (tmp_path / "site" / "events" / "bought.html").read_text()
+    assert "8 stored" in page
+    assert "team-checkout" in page
+    assert run("docs", shop.loose, "--data", shop.data, "--out", tmp_path / "site").returncode == 0
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "index.html").write_text("mine")
+    refused = run("docs", shop.loose, "--out", tmp_path / "other", "--offline")
+    assert refused.returncode == 2
+    assert "holds files that this command has not written" in refused.stderr
+    assert (tmp_path / "other" / "index.html").read_text() == "mine"
+
+
+def test_all_commands_work_while_a_collector_runs_and_when_none_does(shop: Shop, tmp_path: Path) -> None:
+    """One story, because starting a collector takes longer than all of them."""
+    simulate_says_what_would_be_different(shop)
+    status_says_what_comes_and_what_fails(shop)
+    replay_stores_what_the_plan_accepts_once(shop)
+    the_accounting_holds_after_a_replay(shop)
+    infer_writes_a_plan_that_is_right(shop, tmp_path)
+    docs_show_what_came(shop, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "says"),
+    [
+        ("status", ["--data", "/nonexistent"], "there is no data directory /nonexistent"),
+        ("simulate", ["/nonexistent"], "/nonexistent"),
+        ("simulate", ["--sample", "0"], "0"),
+        ("replay", ["--reason", "nonsense"], "'nonsense' is no reason to refuse an event; choose one of"),
+        ("replay", ["--days", "0"], "0"),
+        ("infer", ["--data", "/nonexistent"], "there is no data directory"),
+        ("docs", ["/nonexistent"], "/nonexistent"),
+    ],
+)
+def test_nonsense_is_one_sentence(command: str, arguments: list[str], says: str) -> None:
+    done = run(command, *arguments)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_docs_of_a_plan_alone_need_no_data(tmp_path: Path) -> None:
+    folder = plan_folder(tmp_path / "plan", 3)
+    done = run("docs", folder, "--data", tmp_path / "none", "--out", tmp_path / "site")
+    assert done.returncode == 0, done.stderr
+    assert "without live volumes" in done.stdout
+    assert not (tmp_path / "none").exists()
