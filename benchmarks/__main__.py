@@ -10,7 +10,7 @@ import platform
 import subprocess
 import sys
 
-NAMES = ("collector", "whole_way", "validate", "enrichment", "plan_lock", "plan_diff")
+NAMES = ("collector", "whole_way", "validate", "enrichment", "plan_lock", "plan_diff", "plan_simulate")
 
 
 def main(arguments: list[str]) -> int:

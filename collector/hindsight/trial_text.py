@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from collector.hindsight.trial import CHANGES, Case, Trial
-from collector.plan.changes_text import _cell as cell
+from collector.plan.changes_text import cell
 
 ROWS_MAX = 100  # a comment is read, not scrolled; the JSON has them all
 

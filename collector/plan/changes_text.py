@@ -191,10 +191,10 @@ def as_markdown(changes: Changes, groups: Groups, against: str) -> list[str]:
 def _row(bump: Bump, event: str, pointer: str, sentence: str, rule: str) -> str:
     word = f"**{bump.word}**" if bump >= Bump.MAJOR else bump.word
     where = f"`{pointer.replace('`', '')}`".replace("|", "\\|") if pointer else ""
-    return f"| {word} | {_cell(event)} | {where} | {_cell(sentence)} | {rule} |"
+    return f"| {word} | {cell(event)} | {where} | {cell(sentence)} | {rule} |"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Text that neither ends the cell nor becomes HTML: names and values come from files that anyone may propose."""
     for char, harmless in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("@", "&#64;"), ("\n", " ")):
         text = text.replace(char, harmless)
@@ -202,7 +202,7 @@ def _cell(text: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    return _cell(text[:1].upper() + text[1:] + ".")
+    return cell(text[:1].upper() + text[1:] + ".")
 
 
 def _by_event(findings: Iterable[Finding]) -> list[tuple[str, list[Finding]]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
+from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
@@ -195,6 +196,7 @@ class EventCheck:
         self.page = page_handling(event.properties)
         self.policies = Policies(event.rules)
         self._unknown_max = unknown_max
+        self._properties = event.properties
         self._ends_ms = FOREVER_MS if ends is None else midnight_ms(ends)
         what = f"send version {newest}" if newest != event.major else "stop sending it, or move its sunset in the plan"
         self._ended = Violation(
@@ -202,7 +204,6 @@ class EventCheck:
         )
         self._conversion = event.semantic.conversion
         self._valid = Checked(event.major, self._conversion, "0", "", (), None)
-        self._walk = members_of(event.properties)
         by_name = {prop.name: prop for prop in event.properties}
         self._value = _Slot(by_name.get(event.semantic.value))
         self._currency = _Slot(by_name.get(event.semantic.currency))
@@ -232,6 +233,11 @@ class EventCheck:
         personal = any(by_name[name].type.sensitive for name in (values[:1] + currencies[:1]))
         self._known: dict[tuple[Any, Any], Checked] = {}
         self._known_max = 0 if personal else VERDICTS_MAX
+
+    @cached_property
+    def _walk(self) -> Callable[[dict[str, Any], str, Findings], dict[str | int, Marks]]:
+        # Only an event with violations is walked, and making the walk is two fifths of compiling a plan.
+        return members_of(self._properties)
 
     def check(  # noqa: PLR0911 - a list of questions, each with its way out
         self, properties: bytes | Raw, environment: str = PROD, now_ms: int = 0, handled: bool = False

@@ -280,6 +280,15 @@ def test_of_a_name_that_stands_twice_the_last_counts(kinds: Store) -> None:
     assert rows(kinds, "event_kinds", "integer") == [(2,)]
 
 
+def test_merged_parts_answer_as_fresh_ones_do(purchases: Store) -> None:
+    """They keep the properties in another form: in buckets."""
+    every = f"SELECT * FROM {purchases.database}.event_purchase ORDER BY ALL"
+    before = purchases.rows(every)
+    purchases.command(f"OPTIMIZE TABLE {purchases.database}.events FINAL")
+    assert purchases.rows(every) == before
+    assert len(before) == 3
+
+
 def test_an_empty_database_has_views_without_rows(store: Store) -> None:
     plan = load_plan(DEFAULT_PLAN_DIR)
     migrate(store, plan=plan)

@@ -7,9 +7,14 @@ import click
 from collector.cli.plan.check import check
 from collector.cli.plan.codegen import codegen
 from collector.cli.plan.diff import diff
+from collector.cli.plan.docs import docs
 from collector.cli.plan.export import export
 from collector.cli.plan.import_ import import_
+from collector.cli.plan.infer import infer
 from collector.cli.plan.release import release
+from collector.cli.plan.replay import replay
+from collector.cli.plan.simulate import simulate
+from collector.cli.plan.status import status
 from collector.cli.plan.test import test
 
 
@@ -18,5 +23,5 @@ def plan() -> None:
     """Work on the tracking plan."""
 
 
-for _each in (check, test, diff, release, codegen, import_, export):
+for _each in (check, test, diff, release, status, simulate, replay, infer, codegen, import_, export, docs):
     plan.add_command(_each)
