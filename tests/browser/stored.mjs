@@ -53,16 +53,16 @@ const movableClock = (context) =>
   });
 const pass = (page, time) => page.evaluate((aheadMs) => window.pass(aheadMs), time);
 
-/** Headless tabs are never hidden; this is what the page would see if they were. */
+/** Headless tabs are never hidden; this is what the page would see if they were. Shown again, it sees the truth. */
 const show = (page, visible) =>
-  page.evaluate(
-    (state) => {
-      Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
-      Object.defineProperty(document, "hidden", { value: state === "hidden", configurable: true });
-      document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
-    },
-    visible ? "visible" : "hidden",
-  );
+  page.evaluate((shown) => {
+    const seen = { visibilityState: "hidden", hidden: true };
+    for (const [name, value] of Object.entries(seen)) {
+      if (shown) delete document[name];
+      else Object.defineProperty(document, name, { value, configurable: true });
+    }
+    document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+  }, visible);
 
 /** A device whose clock is off, for `new Date()` and `Date.now()` alike; `window.jump` sets it further ahead. */
 const wrongClock = (context, offMs) =>
@@ -208,6 +208,7 @@ export const scenarios = {
       site.bodies["/app"] = '<a id="link" href="file.pdf" onclick="return false">x</a>';
       site.snippet = snippet("data-hash");
       const page = await open("/app#/one");
+      await gate.took("page_view");
       await page.evaluate((start) => {
         location.href = `${start}/app#/two`;
       }, origin);

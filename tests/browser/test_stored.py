@@ -80,11 +80,13 @@ class Player:
 def run(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Run]:
     """Play and judge all scenarios that were chosen with -k, or all."""
     folder = tmp_path_factory.mktemp("stored")
-    chosen = {item.callspec.params["name"] for item in request.session.items if hasattr(item, "callspec")} & set(NAMES)
+    parameters = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    wanted = {given.get("name") for given in parameters}
+    chosen = [name for name in NAMES if name in wanted] or NAMES
     with serving(folder / "data") as collector:
         player = Player()
         try:
-            acted = player.ask(play={**_world(collector, folder), "chosen": [name for name in NAMES if name in chosen]})
+            acted = player.ask(play={**_world(collector, folder), "chosen": chosen})
             deadline = time.monotonic() + STORED_SECONDS_MAX
             while any(player.ask(judge=_stored(collector)).values()) and time.monotonic() < deadline:
                 time.sleep(0.3)

@@ -78,7 +78,7 @@ const visits = {
   },
   async plain(page) {
     await settled(page);
-    return { consent: await page.evaluate(() => window.footfall.status().consent) };
+    return await page.evaluate(() => ({ consent: window.footfall.status().consent, cookie: document.cookie }));
   },
 };
 

@@ -22,7 +22,7 @@ import pytest
 from serving import Serving, footfall, serving
 
 from collector.app.link import TOKEN_SECONDS
-from collector.app.receive import BATCH_PATHS, LINK_PATH, PIXEL_PATH, SINGLE_PATHS
+from collector.app.receive import BATCH_PATHS, COOKIE_NAME, COOKIE_SECONDS, LINK_PATH, PIXEL_PATH, SINGLE_PATHS
 from collector.app.site import site
 from collector.app.snippet import Choices, amp_pixel, email_pixel, policy, snippet
 from collector.app.tag import IMMUTABLE_SECONDS, STABLE_SECONDS, built_files
@@ -154,10 +154,18 @@ def test_every_page_is_in_the_list_of_pages() -> None:
 
 
 def calls_of_the_tag() -> set[str]:
-    body = re.search(r"^export const calls = {\n(.*?)^};", SOURCES["src/api.js"], re.MULTILINE | re.DOTALL)
-    assert body
-    named = re.findall(r"^  (\w+)[(:,]", body[1], re.MULTILINE)
-    return {*named, *re.findall(r"^calls\.(\w+) = ", SOURCES["src/start.js"], re.MULTILINE)}
+    return calls_of_the_core() | members_of_code(r"teach\({\n(.*?)^}\);", SOURCES["src/whole.js"])
+
+
+def calls_of_the_core() -> set[str]:
+    return members_of_code(r"export const calls = {\n(.*?)^};", SOURCES["src/tag.js"])
+
+
+def members_of_code(pattern: str, code: str) -> set[str]:
+    """The names of the members of an object that stands at the left margin."""
+    body = re.search("^" + pattern, code, re.MULTILINE | re.DOTALL)
+    assert body, pattern
+    return set(re.findall(r"^  (\w+)[(:,]", body[1], re.MULTILINE))
 
 
 def test_the_calls_are_those_of_the_code_and_its_types() -> None:
@@ -168,22 +176,44 @@ def test_the_calls_are_those_of_the_code_and_its_types() -> None:
 
 
 def test_every_member_of_the_tag_is_documented() -> None:
-    body = re.search(r"^Object\.assign\(tag, {\n(.*?)^}\);", SOURCES["src/start.js"], re.MULTILINE | re.DOTALL)
-    assert body
-    made = set(re.findall(r"^  (\w+)[:,]", body[1], re.MULTILINE)) - {"q"}  # q is for the snippet's stub
+    made = members_of_code(r"Object\.assign\(tag, {\n(.*?)^}\);", SOURCES["src/whole.js"])
+    made |= set(re.findall(r"^tag\.(\w+) = ", SOURCES["src/tag.js"], re.MULTILINE)) - {"q"}  # for the snippet's stub
     documented = {re.split(r"[.(]", words(row[0])[0])[1] for row in table(section("api", "Plugins"))}
     assert documented == made == members("Footfall")
     for used in re.findall(r"\b(?:footfall|tag)\.(\w+)(?=\()", TEXT):
         assert used in documented | calls_of_the_tag(), used
 
 
-def test_the_settings_are_those_of_the_code_and_its_types() -> None:
-    code = "\n".join(bare(text) for text in SOURCES.values()).replace("/settings.js", "")
-    used = set(re.findall(r"\bsettings\??\.(\w+)", code)) | set(re.findall(r'isOff\("(\w+)"\)', code))
+def test_the_moments_that_plugins_hear_of_are_those_of_the_code() -> None:
+    told = {name for code in SOURCES.values() for name in re.findall(r'\bpass\(\s*"(\w+)"', code)}
+    rows = {words(row[0])[0]: row[1] for row in table(section("api", "Plugins"))}
+    assert {word for word in words(rows["tag.hooks"]) if word.isalpha()} - {"what", "undefined"} == told
+    watched = re.search(r"watch\(hook: \(kind: ([^,]*),", TYPES)
+    assert watched
+    assert set(re.findall(r'hook\("(\w+)"', rows["tag.watch(hook)"])) == set(re.findall(r'"(\w+)"', watched[1])) <= told
+
+
+# Between the hash extra and the core: no page sets it.
+INNER_SETTINGS = {"fragment"}
+
+
+def settings_used_in(code: str) -> set[str]:
+    code = bare(code).replace("/settings.js", "")
+    used = set(re.findall(r"\bsettings\??\.(\w+)", code))
     for names in re.findall(r"{([^{}]*)} = (?:tag\.)?settings;", code):
         used |= set(re.findall(r"(\w+)(?: = \S+)?(?:,|$)", names.strip()))
-    looped = re.search(r'for \(const name of (\[[^\]]*"debug"[^\]]*\])\)', SOURCES["src/start.js"])
-    used |= set(json.loads(looped[1]) if looped else [])
+    return used - INNER_SETTINGS
+
+
+def settings_that_load() -> dict[str, str]:
+    """Each setting that loads an extra, and the extra's name."""
+    about = re.search(r"^const ABOUT = {(.*?)};", SOURCES["src/extras.js"], re.MULTILINE | re.DOTALL)
+    assert about
+    return dict(re.findall(r'(\w+): "(\w+)"', about[1]))
+
+
+def test_the_settings_are_those_of_the_code_and_its_types() -> None:
+    used = {name for text in SOURCES.values() for name in settings_used_in(text)} | set(settings_that_load())
     rows = table(section("api", "Settings"))
     documented = {words(row[1])[0] for row in rows}
     assert documented == used == members("Settings")
@@ -215,8 +245,44 @@ def test_the_status_is_that_of_the_types() -> None:
         assert field in documented
 
 
+def modules_of(entry: str) -> set[str]:
+    """A module and all that it imports, by themselves or through others."""
+    found, rest = set(), {entry}
+    while rest:
+        name = rest.pop()
+        found.add(name)
+        folder = (SDK / name).parent
+        imported = re.findall(r'^(?:import|export)\b[^"]*"(\.[^"]+)";', SOURCES[name], re.MULTILINE)
+        rest |= {(folder / path).resolve().relative_to(SDK).as_posix() for path in imported} - found
+    return found
+
+
+def test_what_the_core_lacks_is_said() -> None:
+    rows = {row[0]: set(words(row[1])) for row in table(section("install", "The core tag"))}
+    assert rows["Calls"] == calls_of_the_tag() - calls_of_the_core()
+    core = {name for module in modules_of("src/entry.core.js") for name in settings_used_in(SOURCES[module])}
+    assert rows["Settings"] == members("Settings") - core
+    context = set(re.findall(r"\bcontext\.(\w+) = ", SOURCES["src/tag.js"])) | {"library"}
+    assert "library: {" in SOURCES["src/queue.js"]
+    assert context <= rows["In each event"]
+    more = set(re.findall(r"(?:\bcontext|event)\.(\w+) = ", SOURCES["src/whole.js"])) - {"properties"}
+    assert rows["In each event"] == context | more | {"context"}
+
+
+def test_every_file_that_a_page_fetches_is_listed() -> None:
+    listed = {word for row in table(section("install", "What a page fetches")) for word in words(row[0])}
+    assert listed == {path.name for path in (SDK / "dist").glob("footfall*.js")}
+    first = re.search(r'on\("([^"]+)"', SOURCES["src/features/later.js"])
+    assert first
+    # pointerdown is a press; a click by key or script is told of as such.
+    assert first[1].split() == ["pointerdown", "click", "auxclick", "input", "submit", "play"]
+    assert len(re.findall(r"first press,\s+input,\s+submit\s+or\s+play", TEXT)) == 2
+
+
 def test_every_extra_is_documented() -> None:
-    extras = {path.stem for path in (SDK / "extras").glob("*.js")}
+    own = {path.stem for path in (SDK / "extras").glob("*.js")}
+    extras = own | set(settings_that_load().values())
+    assert extras - own == {"hash"}, "a part of the tag that is loaded as extras are"
     chapter = section("events", "By choice")
     assert {name for name in extras if f"`{name}`" in chapter} == extras
     for names in re.findall(r'data-extras="([^"]+)"', TEXT):
@@ -234,7 +300,7 @@ def test_every_extra_is_documented() -> None:
 PLAN = load_plan(DEFAULT_PLAN_DIR)
 # Where the properties of an event are put together.
 MADE_IN = {
-    "page_view": ["src/page.js", "src/features/page_facts.js"],
+    "page_view": ["src/navigation.js", "src/features/page_facts.js"],
     "click": ["src/features/clicks.js", "src/features/element.js"],
     "rage_click": ["src/features/element.js"],
     "dead_click": ["src/features/element.js"],
@@ -247,8 +313,6 @@ MADE_IN = {
     "copy": ["extras/copy.js"],
     "print": [],
 }
-# Sent, stored, and flagged by the plan that ships.
-UNPLANNED = {"error": {"kind"}}
 
 
 def documented_events() -> dict[str, set[str]]:
@@ -268,9 +332,9 @@ def test_the_events_are_those_that_the_code_sends() -> None:
 
 @pytest.mark.parametrize("event", MADE_IN)
 def test_the_properties_of_an_event_are_those_of_the_plan_that_the_code_sends(event: str) -> None:
-    planned = {prop.name for prop in PLAN.events[event].properties} | UNPLANNED.get(event, set())
+    planned = {prop.name for prop in PLAN.events[event].properties}
     code = "\n".join(bare(SOURCES[name]) for name in MADE_IN[event])
-    sent = {name for name in planned if re.search(rf"(?<![.\w]){name}\s*[:,}}]", code)}
+    sent = {name for name in planned if re.search(rf"(?<![.\w(]){name}\s*[:,}}]", code)}  # no f(argument, …)
     assert documented_events()[event] == sent
 
 
@@ -294,24 +358,25 @@ LIMITS: dict[str, tuple[str, str] | float] = {
     "User, group and visitor id": ID_CHARS_MAX,
     "A planned text without a `maxLength` of its own": PLAN.limits.max_string,
     "Unplanned properties listed as violations": PLAN.limits.max_extra_properties,
-    "Page title": ("src/page.js", "TITLE_CHARS_MAX"),
+    "Page title": ("src/navigation.js", "TITLE_CHARS_MAX"),
     "Texts of clicked elements, forms and media": ("src/features/element.js", "TEXT_CHARS_MAX"),
     "Steps of a selector": ("src/features/element.js", "STEPS_MAX"),
     "Fields of a form": ("src/features/forms.js", "FIELDS_MAX"),
     "Errors told by the errors extra": ("extras/errors.js", "PER_PAGE_MAX"),
     "Message of an error": ("extras/lib/failure.js", "MESSAGE_CHARS_MAX"),
     "Stack of an error": ("extras/lib/failure.js", "STACK_CHARS_MAX"),
-    "Calls before the tag starts": ("src/start.js", "EARLY_MAX"),
+    "Calls before the tag starts": ("src/tag.js", "EARLY_MAX"),
+    "Presses and inputs until `footfall.more.js` has come": ("src/features/later.js", "EVENTS_MAX"),
     "Events waiting": ("src/queue.js", "QUEUE_EVENTS_MAX"),
-    "Time an event waits for others": ("src/deliver.js", "BATCH_MS"),
-    "Events of a batch": ("src/deliver.js", "BATCH_EVENTS_MAX"),
-    "Bytes of a batch": ("src/deliver.js", "BATCH_BYTES_MAX"),
+    "Time an event waits for others": ("src/queue.js", "BATCH_MS"),
+    "Events of a batch": ("src/queue.js", "BATCH_EVENTS_MAX"),
+    "Bytes of a batch": ("src/queue.js", "BATCH_BYTES_MAX"),
     "Body, by the collector": BODY_BYTES_MAX,
     "Events of a body, by the collector": EVENTS_MAX,
-    "Wait for an answer": ("src/send.js", "ANSWER_MS_MAX"),
-    "Wait after a failure": ("src/retry.js", "FIRST_MS"),
-    "`Retry-After`": ("src/retry.js", "RETRY_AFTER_MS_MAX"),
-    "A held start (`tag.hold`, extras)": ("src/start.js", "HOLD_MS_MAX"),
+    "Wait for an answer": ("src/queue.js", "ANSWER_MS_MAX"),
+    "Wait after a failure": ("src/queue.js", "FIRST_MS"),
+    "`Retry-After`": ("src/queue.js", "RETRY_AFTER_MS_MAX"),
+    "A held start (`tag.hold`, extras)": ("src/whole.js", "HOLD_MS_MAX"),
     "Campaign of the landing page": ("src/campaign.js", "SESSION_MS"),
     "Age of an event": OFFLINE_MS_MAX,
     "Query of the pixel": QUERY_BYTES_MAX,
@@ -319,12 +384,18 @@ LIMITS: dict[str, tuple[str, str] | float] = {
 }
 # Stated elsewhere in the pages, in these words.
 STATED = {
-    ("src/retry.js", "WAIT_MS_MAX"): "doubling to 60 s",
+    ("src/queue.js", "WAIT_MS_MAX"): "doubling to 60 s",
     ("src/features/trouble.js", "RAGE_PX"): "within a second and 30 px",
     ("src/features/engagement.js", "IDLE_MS"): "had input within 30 s",
+    ("src/whole.js", "ZONE_AFTER_MS"): "looked up 3 s after the start",
     ("extras/cookie.js", "COOKIE_AGE_S"): "400 days",
 }
-NUMBERS = {"doubling to 60 s": 60_000, "within a second and 30 px": 30, "had input within 30 s": 30_000}
+NUMBERS = {
+    "doubling to 60 s": 60_000,
+    "within a second and 30 px": 30,
+    "had input within 30 s": 30_000,
+    "looked up 3 s after the start": 3_000,
+}
 
 
 @pytest.mark.parametrize(("row", "origin"), LIMITS.items(), ids=LIMITS)
@@ -351,6 +422,17 @@ def test_the_times_in_the_pages_are_those_of_the_collector() -> None:
     assert (STABLE_SECONDS, IMMUTABLE_SECONDS) == (3_600, 365 * 86_400)
     assert "cached for a year" in TEXT
     assert "after an hour" in TEXT
+    assert constants("extras/cookie.js")["COOKIE_AGE_S"] == COOKIE_SECONDS
+
+
+COOKIE_CHAPTER = ("domains-and-cookies", "A cookie set by the collector")
+
+
+def test_what_the_collector_says_of_its_cookie_is_in_the_page() -> None:
+    said = section(*COOKIE_CHAPTER)
+    choices = Choices(collector_cookie=True, noscript=False)
+    assert f"```html\n{snippet('https://t.shop.example', KEY, choices).splitlines()[-1]}\n```" in said
+    assert f"`{COOKIE_NAME}`" in said
 
 
 # Words of the browser and the collector
@@ -373,10 +455,14 @@ def test_the_overlays_sentences_are_its_own() -> None:
 
 def test_what_is_stored_is_listed() -> None:
     code = "\n".join(text for name, text in SOURCES.items() if name.startswith("src/"))
-    stored = set(re.findall(r'\b(?:store|load)\(\s*(?:status \? )?"(\w+)"', code))
-    stored |= set(re.findall(r'know\("\w+", "(\w+)"\)', code))
-    stored |= set(re.findall(r'status \? "(\w+)" : "(\w+)"', code)[0])
-    stored |= {found.strip("_") for found in re.findall(r"=> `(\w+?)_?\$\{(?:settings\.writeKey|new Date)", code)}
+    # By name, or by the start of one: store("_user", …), `_zone${…}`.
+    stored = {
+        found.strip("_")
+        for found in re.findall(r"""\b(?:store|load)\(\s*"(_\w+)"|[=>] `(_\w+)\$\{""", code)
+        for found in found
+    }
+    stored -= {""}
+    assert not re.findall(r'\b(?:store|load)\(\s*"[^_]', code), "names carry their underscore"
     listed = {word for row in table(section("privacy", "In the browser")) for word in words(row[0])}
     assert {name.removeprefix("footfall_").rstrip("_…") for name in listed} == stored
 
@@ -610,6 +696,17 @@ def test_every_pixel_of_the_pages_is_stored(collector: Serving) -> None:
     assert int(stored["pixels"]) == len(addresses)
 
 
+def key_of_the_source_with_cookies(collector: Serving) -> str:
+    """Run the page's own command for a source; its write key."""
+    (line,) = re.findall(r"^footfall (sources set .*--cookie-domain.*)$", section(*COOKIE_CHAPTER), re.MULTILINE)
+    arguments = line.split()
+    added = footfall("sources", "add", arguments[2], "--json", "--data", collector.data_dir)
+    changed = footfall(*arguments, "--data", collector.data_dir)
+    assert changed.returncode == 0, changed.stderr
+    key: str = json.loads(added.stdout)["write_key"]
+    return key
+
+
 BROWSER_SECONDS_MAX = 180.0  # of a machine that is busy otherwise
 
 
@@ -617,13 +714,15 @@ BROWSER_SECONDS_MAX = 180.0  # of a machine that is busy otherwise
 def test_every_example_works_in_a_browser_against_the_collector(collector: Serving) -> None:
     tag = f'<script defer src="{BASE}/footfall.js" data-write-key="{KEY}"></script>'
     pages, scripts = {}, {}
+    key_with_cookies = key_of_the_source_with_cookies(collector)
     for block in blocks("html", "js"):
         path = f"/{Path(block.page).stem}-{block.number}"
         if block.language == "js" and not block.more:
             scripts[path] = block.text
         elif ("footfall.js" in block.text or "data-footfall-event" in block.text) and block.more != "pinned":
             page = block.text if "footfall.js" in block.text else block.text + tag
-            pages[path] = page.replace(KEY, collector.write_key).replace("{{ nonce }}", "n")
+            key = key_with_cookies if 'data-cookie="collector"' in page else collector.write_key
+            pages[path] = page.replace(KEY, key).replace("{{ nonce }}", "n")
     assert len(pages) > 12
     assert len(scripts) > 12
     asked = json.dumps({"collector": collector.url, "key": collector.write_key, "pages": pages, "scripts": scripts})
@@ -663,5 +762,7 @@ def test_every_example_works_in_a_browser_against_the_collector(collector: Servi
     for path in marked:
         (found,) = collector.sql(f"{query} AND path = '{path}'")
         assert found["violations"] == []
+    (baked,) = (path for path, page in pages.items() if 'data-cookie="collector"' in page)
+    assert told[baked]["cookie"] == f"{COOKIE_NAME}={views[baked]['visitor']}", "set by the collector's answer"
     cookieless = next(path for path, page in pages.items() if "data-storage" in page)
     assert views[cookieless]["visitor"].startswith("c_")

@@ -1,0 +1,32 @@
+"""The running collector shows in its database by which plan it checks, and goes on to a released one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from msgspec import structs
+from serving import footfall, serving
+
+from collector.paths import DEFAULT_PLAN_DIR
+from collector.plan import load_plan, write_lock
+
+VERSIONS = "SELECT version FROM plan_versions ORDER BY live_from"
+THERE = "SELECT name FROM system.tables WHERE name IN ('event_purchase', 'event_search') ORDER BY name"
+
+
+def test_a_started_collector_shows_its_plan_and_a_released_one_without_a_restart(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(DEFAULT_PLAN_DIR, tmp_path / "plan"))
+    (folder / "plan.lock").unlink(missing_ok=True)
+    plan = load_plan(folder)
+    write_lock(plan, folder / "plan.lock")
+    with serving(tmp_path / "data", FOOTFALL_PLAN=str(folder)) as collector:
+        first = [{"version": plan.version}]
+        collector.sql_until(VERSIONS, lambda rows: rows == first)
+        assert collector.sql(THERE) == [{"name": "event_purchase"}, {"name": "event_search"}]
+        fewer = {name: event for name, event in plan.events.items() if name != "search"}
+        write_lock(structs.replace(plan, events=fewer, version="7.0.0"), folder / "plan.lock")
+        collector.sql_until(VERSIONS, lambda rows: rows == [*first, {"version": "7.0.0"}])
+        assert collector.sql(THERE) == [{"name": "event_purchase"}]
+        again = footfall("migrate", "--data", collector.data_dir, FOOTFALL_PLAN=str(folder))
+        assert again.stdout == "the database is up to date\n", again.stderr
