@@ -304,12 +304,13 @@ def doctor(settings: Settings, as_json: bool) -> int:
 @command.command()
 @with_server
 def migrate(settings: Settings) -> None:
-    """Bring tables and views up to date.
+    """Bring tables and views up to date, the plan's typed views too.
 
     `footfall serve` does so at its start; this is for those who want to do it before.
     """
     from collector.cli.ask import ask, opened
     from collector.migrate import migrate as apply
+    from collector.plan import read_plan
     from collector.store import Store
 
     data_dir = Path(settings.data)
@@ -317,11 +318,12 @@ def migrate(settings: Settings) -> None:
     if content is not None:
         applied = msgspec.json.decode(content, type=list[str])
     elif settings.clickhouse:
-        applied = apply(Store(settings.dsn))
+        applied = apply(Store(settings.dsn), plan=read_plan(settings.plan_dir))
     else:
+        plan_in_force = read_plan(settings.plan_dir)
         data_dir.mkdir(parents=True, exist_ok=True)
-        with opened(settings, "footfall migrate"):
-            applied = []
+        with opened(settings, "footfall migrate") as lane:
+            applied = apply(lane, plan=plan_in_force)
     for name in applied:
         click.echo(f"applied {name}")
     click.echo("the database is up to date")

@@ -30,3 +30,12 @@ def test_a_started_collector_shows_its_plan_and_a_released_one_without_a_restart
         assert collector.sql(THERE) == [{"name": "event_purchase"}]
         again = footfall("migrate", "--data", collector.data_dir, FOOTFALL_PLAN=str(folder))
         assert again.stdout == "the database is up to date\n", again.stderr
+
+
+def test_migrate_makes_the_typed_views_where_no_collector_runs(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    first = footfall("migrate", "--data", data)
+    assert "applied event_purchase\n" in first.stdout, first.stderr
+    asked = footfall("sql", "SELECT count() AS n FROM event_purchase", "--format", "JSONEachRow", "--data", data)
+    assert asked.stdout == '{"n":0}\n', asked.stderr
+    assert footfall("migrate", "--data", data).stdout == "the database is up to date\n"
