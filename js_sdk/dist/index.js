@@ -35,13 +35,11 @@ var counter = 0, uuidv7 = (nowMs, count, random) => `0${nowMs.toString(16)}${7e3
 // src/storage.js
 var memory = {}, disk = memory, keyOf = (name) => settings.global + name, load = (name) => memory[keyOf(name)] ?? disk[keyOf(name)], store = (name, text) => {
   let key = keyOf(name);
-  if (delete memory[key], delete disk[key], !!text) {
-    text += "";
-    try {
-      disk[key] = text;
-    } catch {
-      memory[key] = text;
-    }
+  delete memory[key];
+  try {
+    text ? disk[key] = `${text}` : delete disk[key];
+  } catch {
+    delete disk[key], memory[key] = `${text}`;
   }
 }, names = (start2) => Object.keys({ ...memory, ...disk }).filter((key) => key.startsWith(keyOf(start2))).map((key) => key.replace(settings.global, "")).sort(), permit = (allowed) => {
   disk = memory;
@@ -211,7 +209,7 @@ var EARLY_MAX = 300, sequence = 0, early = [], view = () => isOff(settings.pageV
    * @param {undefined} _ @param {Record<string, any>} options as the data attributes, in camelCase
    */
   init(_, options) {
-    Object.assign(settings, options).writeKey && (on("pagehide", start), requestAnimationFrame(
+    Object.assign(settings, options).writeKey && (on("pagehide", () => document.hidden || start()), requestAnimationFrame(
       () => setTimeout(async () => {
         await pass("seen"), start();
       })

@@ -20,13 +20,13 @@ export const load = (name) => memory[keyOf(name)] ?? disk[keyOf(name)];
 export const store = (name, text) => {
   const key = keyOf(name);
   delete memory[key];
-  delete disk[key]; // so that nothing old is left where there is no room for the new
-  if (!text) return;
-  text += "";
   try {
-    disk[key] = text;
+    // Over the old one, not after it is gone: another tab must see one of the two at any moment.
+    if (text) disk[key] = `${text}`;
+    else delete disk[key];
   } catch {
-    memory[key] = text;
+    delete disk[key]; // there is no room for the new, and the old is no longer true
+    memory[key] = `${text}`;
   }
 };
 

@@ -79,7 +79,7 @@ export const calls = {
    */
   init(_, options) {
     if (Object.assign(settings, options).writeKey) {
-      on("pagehide", start);
+      on("pagehide", () => document.hidden || start()); // left before its first frame; a tab never looked at is no visit
       requestAnimationFrame(() =>
         setTimeout(async () => {
           await pass("seen");
