@@ -82,6 +82,7 @@ def test_a_debug_query_of_too_many_parameters_is_refused(collector: Serving) -> 
 def test_what_the_plan_samples_away_is_dropped_and_accounted_for(tmp_path: Path) -> None:
     plan = tmp_path / "plan"
     shutil.copytree(DEFAULT_PLAN_DIR, plan)
+    (plan / "plan.lock").unlink()  # so that the files count
     rare = (
         "event: mouse_moved\ndescription: The pointer moved.\nversion: 1.0.0\nsampling: {rate: 0.000001, by: event}\n"
     )
