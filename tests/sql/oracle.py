@@ -19,12 +19,13 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def expected(events: Iterable[Row]) -> dict[str, list[Row]]:
     """The rows of each view, without session ids, for filled events (tests/sql/events.py) in any order."""
-    kept = _people(events)
+    kept = people(events)
     answers: dict[str, list[Row]] = defaultdict(list)
     moves: Counter[tuple[str, str, str]] = Counter()
     sessions_with: dict[tuple[str, str, str], set[tuple[Any, ...]]] = defaultdict(set)
-    for (source, visitor), history in _by_visitor(kept).items():
-        for number, visit in enumerate(_cut(history), start=1):
+    for (source, visitor), history in by_visitor(kept).items():
+        answers["visitors"].append(_visitor(source, visitor, history))
+        for number, visit in enumerate(cut(history), start=1):
             key: Row = {"source_id": source, "visitor_id": visitor, "session_number": number}
             session = key | _session(visit)
             views = [event for event in visit if event["event"] == "page_view"]
@@ -62,7 +63,8 @@ def expected(events: Iterable[Row]) -> dict[str, list[Row]]:
     return answers
 
 
-def _people(events: Iterable[Row]) -> list[Row]:
+def people(events: Iterable[Row]) -> list[Row]:
+    """What human_events holds: of copies the newest, and no bots."""
     newest: dict[tuple[Any, ...], Row] = {}
     for event in events:
         key = (event["source_id"], event["visitor_id"], event["occurred_at"], event["message_id"])
@@ -71,20 +73,35 @@ def _people(events: Iterable[Row]) -> list[Row]:
     return [event for event in newest.values() if not event["is_bot"]]
 
 
-def _by_visitor(events: list[Row]) -> dict[tuple[str, str], list[Row]]:
+def by_visitor(events: list[Row]) -> dict[tuple[str, str], list[Row]]:
+    """The events of each (source_id, visitor_id) in the order of their sessions."""
     visitors: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for event in sorted(events, key=lambda e: (e["event_time"], e["sequence"], e["message_id"])):
         visitors[event["source_id"], event["visitor_id"]].append(event)
     return visitors
 
 
-def _cut(history: list[Row]) -> list[list[Row]]:
+def cut(history: list[Row]) -> list[list[Row]]:
+    """The sessions of a visitor's events."""
     visits = [[history[0]]]
     for before, event in pairwise(history):
         if event["event_time"] - before["event_time"] > GAP_MS:
             visits.append([])
         visits[-1].append(event)
     return visits
+
+
+def _visitor(source: str, visitor: str, history: list[Row]) -> Row:
+    user = next((event["user_id"] for event in reversed(history) if event["user_id"]), "")
+    return {
+        "source_id": source,
+        "visitor_id": visitor,
+        "user_id": user,
+        "person_id": f"user:{user}" if user else f"visitor:{visitor}",
+        "first_seen_at": _time(history[0]["event_time"]),
+        "last_seen_at": _time(history[-1]["event_time"]),
+        "events": len(history),
+    }
 
 
 def _session(visit: list[Row]) -> Row:

@@ -21,6 +21,7 @@ CASES = sorted(path.stem for path in (HERE / "cases").glob("*.json"))
 # What is compared. Columns that a view passes on from events unchanged are compared where they decide something.
 COLUMNS: dict[str, tuple[str, ...]] = {
     "human_events": ("source_id", "visitor_id", "message_id", "event_time", "received_at", "event", "path"),
+    "visitors": ("source_id", "visitor_id", "user_id", "person_id", "first_seen_at", "last_seen_at", "events"),
     "sessions": (
         *("source_id", "visitor_id", "session_number", "session_id", "user_id", "started_at", "ended_at"),
         *("duration_ms", "events", "pageviews", "page_paths", "entry_path", "exit_path", "referrer_host", "channel"),

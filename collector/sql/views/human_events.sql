@@ -5,10 +5,10 @@
 -- Reads       events
 -- Definition  Duplicates are removed (FINAL: the row received last stays), rows flagged as bots are left out.
 -- Exact       Yes.
--- Time        All columns of events, unchanged, UTC.
+-- Time        All columns of events, unchanged, UTC. Also `property`, the properties by name, which `*` of events lacks.
 -- Cost        FINAL merges parts while it reads. Filter on source_id first, then on visitor_id: that is the sort order.
 -- Test        tests/sql/human_events/
 CREATE OR REPLACE VIEW {database}.human_events AS
-SELECT *
+SELECT *, property
 FROM {database}.events FINAL
 WHERE NOT is_bot

@@ -1,0 +1,197 @@
+"""Funnels answer as brute force does, for random people whose steps repeat, tie, and fall on the window's edge."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter, defaultdict
+from typing import Any
+
+import pytest
+from sql.events import START_MS, Event, filled, insert
+from sql.questions import chain, units, value_of
+
+from collector.store import Store, StoreError
+
+USERS = int(os.environ.get("FOOTFALL_TEST_USERS", "1000"))
+WINDOW_S = 10
+SINCE_MS, UNTIL_MS = START_MS, START_MS + 120_000
+
+FUNNELS: dict[str, dict[str, Any]] = {
+    "in order": {"steps": ["a", "b", "c"]},
+    "a step twice": {"steps": ["a", "a", "b"]},
+    "every step the same": {"steps": ["a"] * 4},
+    "a page and a property": {"steps": ["page_view & path=/p*", "b & plan=pro", "*"]},
+    "two conditions": {"steps": ["* & plan=pro & country=DE", "c & n=1"]},
+    "one step": {"steps": ["b"]},
+    "an unknown event": {"steps": ["a", "never", "b"]},
+    "any event": {"steps": ["*", "*", "*"]},
+    "excluded": {"steps": ["a", "b", "c"], "without": ["page_view & path=/x"]},
+    "excluded and a step twice": {"steps": ["a", "a", "c"], "without": ["b", "page_view"]},
+    "by person": {"steps": ["a", "b", "c"], "counted_by": "person"},
+    "by person, excluded": {"steps": ["a", "b"], "counted_by": "person", "without": ["c"]},
+    "by session": {"steps": ["a", "b", "c"], "counted_by": "session"},
+    "sixteen steps": {"steps": ["a", "*"] * 8},
+}
+
+
+# Of each funnel, of each visitor, person or session: the times of its chain.
+Chains = dict[str, dict[tuple[str, ...], list[int]]]
+
+
+@pytest.fixture(scope="module")
+def crowd() -> list[Event]:
+    """Users with a few events each, many of one millisecond, many exactly a window apart."""
+    chance = random.Random(7)
+    gaps = (0, 0, 1, 1_000, 5_000, WINDOW_S * 1000 - 1, WINDOW_S * 1000, WINDOW_S * 1000 + 1, 1_800_001)
+    events: list[Event] = []
+    for user in range(USERS):
+        at = chance.choice((0, 0, 60_000, 119_999))
+        for number in range(chance.choice((1, 2, 4, 6, 8))):
+            at += chance.choice(gaps)
+            name = chance.choice(("a", "a", "b", "c", "page_view"))
+            events.append(
+                filled(
+                    {
+                        "message_id": f"{user:05}-{number}",
+                        "at": at,
+                        "visitor_id": f"visitor-{user}",
+                        # Some share a user: two devices of one person.
+                        "user_id": chance.choice(("", f"user-{user // 2}")),
+                        "type": "page" if name == "page_view" else "track",
+                        "event": name,
+                        "path": chance.choice(("/p1", "/p2", "/x")),
+                        "country": chance.choice(("DE", "FR")),
+                        "properties": chance.choice(('{"plan":"pro","n":1}', '{"plan":"free","n":2}', "{}")),
+                        "is_bot": chance.random() < 0.02,
+                    }
+                )
+            )
+    return events
+
+
+def parameters(asked: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **{"source_id": "shop", "counted_by": "visitor", "without": [], "breakdown": "", "window_s": WINDOW_S},
+        **{"since": SINCE_MS, "until": UNTIL_MS},
+        **asked,
+    }
+
+
+def call(view: str, asked: dict[str, Any]) -> str:
+    """The view as an analyst would write it, with literals."""
+    times = {"since", "until"}
+    literals = [
+        f"{name} = fromUnixTimestamp64Milli({value}, 'UTC')" if name in times else f"{name} = {value!r}"
+        for name, value in parameters(asked).items()
+    ]
+    return f"{view}({', '.join(literals)})"
+
+
+def chains(events: list[Event], asked: dict[str, Any]) -> dict[tuple[str, ...], list[int]]:
+    given = parameters(asked)
+    window_ms = given["window_s"] * 1000
+    return {
+        unit: chain(
+            [e for e in history if given["since"] <= e["event_time"] < given["until"] + window_ms],
+            *(given["steps"], window_ms, given["until"], given["without"]),
+        )
+        for unit, history in units(events, given["counted_by"]).items()
+    }
+
+
+@pytest.fixture(scope="module")
+def brute_force(crowd: list[Event]) -> Chains:
+    return {name: chains(crowd, asked) for name, asked in FUNNELS.items()}
+
+
+def test_every_funnel_reaches_what_brute_force_reaches(store: Store, crowd: list[Event], brute_force: Chains) -> None:
+    insert(store, crowd, "crowd")
+    for name, asked in FUNNELS.items():
+        levels = store.rows(
+            f"SELECT level, count() FROM {store.database}.{call('funnel_levels', asked)} GROUP BY level"
+        )
+        reached = Counter(len(times) for times in brute_force[name].values())
+        assert {level: count for level, count in levels if level} == {n: reached[n] for n in reached if n}, name
+
+
+@pytest.mark.parametrize("name", ["excluded", "an unknown event", "by person"])
+def test_a_funnel_counts_whoever_reached_a_step_in_it_and_in_all_before(
+    store: Store, crowd: list[Event], brute_force: Chains, name: str
+) -> None:
+    insert(store, crowd, "crowd")
+    asked = FUNNELS[name]
+    levels = {unit: len(times) for (unit,), times in brute_force[name].items() if times}
+    found = store.rows(f"SELECT counted_id, level FROM {store.database}.{call('funnel_levels', asked)} WHERE level > 0")
+    assert dict(found) == levels
+    reached = [sum(level >= step for level in levels.values()) for step in range(1, len(asked["steps"]) + 1)]
+    rows = store.rows(f"SELECT * FROM {store.database}.{call('funnel', asked)}")
+    assert [row[:4] for row in rows] == [("", i + 1, asked["steps"][i], reached[i]) for i in range(len(reached))]
+    for i, (*_, share_of_first, share_of_previous, lost) in enumerate(rows):
+        before = reached[i - 1] if i else reached[0]
+        assert share_of_first == reached[i] / reached[0]
+        assert share_of_previous == (reached[i] / before if before else None)
+        assert lost == before - reached[i]
+
+
+def test_the_times_of_every_funnel_are_those_of_brute_force(
+    store: Store, crowd: list[Event], brute_force: Chains
+) -> None:
+    insert(store, crowd, "crowd")
+    for name, asked in FUNNELS.items():
+        found = [times for times in brute_force[name].values() if times]
+        expected = []
+        for step in range(2, len(asked["steps"]) + 1):
+            came = [times for times in found if len(times) >= step]
+            if came:
+                last = sorted(times[step - 1] - times[step - 2] for times in came)
+                total = sorted(times[step - 1] - times[0] for times in came)
+                expected.append((step, len(came), middle(last), ninetieth(last), middle(total), ninetieth(total)))
+        assert store.rows(f"SELECT * FROM {store.database}.{call('funnel_times', asked)}") == expected, name
+
+
+def middle(values: list[int]) -> int:
+    return values[(len(values) - 1) // 2]
+
+
+def ninetieth(values: list[int]) -> int:
+    return values[min(int(0.9 * len(values)), len(values) - 1)]
+
+
+def test_a_breakdown_takes_the_value_of_the_first_step(store: Store, crowd: list[Event]) -> None:
+    insert(store, crowd, "crowd")
+    asked = {"steps": ["a", "b"], "breakdown": "plan"}
+    began: dict[str, Counter[int]] = defaultdict(Counter)
+    for (visitor,), history in units(crowd, "visitor").items():
+        times = chains(history, asked)[visitor,]
+        if times:
+            first = min(
+                (e["event_time"], e["sequence"], value_of(e, "plan"))
+                for e in history
+                if e["event"] == "a" and e["event_time"] >= SINCE_MS
+            )
+            began[first[2]][len(times)] += 1
+    rows = store.rows(f"SELECT dimension, step, reached FROM {store.database}.{call('funnel', asked)}")
+    assert rows == [
+        (value, step, sum(count for level, count in began[value].items() if level >= step))
+        for value in sorted(began)
+        for step in (1, 2)
+    ]
+
+
+@pytest.mark.parametrize("view", ["funnel", "funnel_times", "funnel_levels"])
+def test_an_empty_funnel_a_reversed_range_and_an_unknown_source_have_no_rows(store: Store, view: str) -> None:
+    insert(store, [filled({"message_id": "1", "at": 0, "event": "a", "type": "track"})], "one")
+    nothing: list[dict[str, Any]] = [
+        {"steps": []},
+        {"steps": ["a", "b"], "since": UNTIL_MS + 60_000, "until": SINCE_MS},
+        {"steps": ["a", "b"], "source_id": "nobody"},
+    ]
+    for asked in nothing:
+        assert store.rows(f"SELECT * FROM {store.database}.{call(view, asked)}") == [], asked
+
+
+def test_a_funnel_with_too_many_steps_is_refused(store: Store) -> None:
+    insert(store, [filled({"message_id": "1", "at": 0, "event": "a", "type": "track"})], "one")
+    with pytest.raises(StoreError, match="more than 16 steps"):
+        store.rows(f"SELECT * FROM {store.database}.{call('funnel', {'steps': ['a'] * 17})}")
