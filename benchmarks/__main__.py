@@ -10,7 +10,10 @@ import platform
 import subprocess
 import sys
 
-NAMES = ("collector", "whole_way", "validate", "enrichment", "plan_lock", "plan_diff", "plan_simulate")
+NAMES = (
+    *("collector", "pieces", "whole_way", "load_formats", "enrichment"),
+    *("validate", "plan_lock", "plan_diff", "plan_simulate"),
+)
 
 
 def main(arguments: list[str]) -> int:

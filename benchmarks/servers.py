@@ -55,7 +55,7 @@ def bare() -> Iterator[Server]:
     flags = ["--http", "httptools", "--loop", "uvloop", "--no-access-log", "--log-level", "error", "--lifespan", "off"]
     process = subprocess.Popen([sys.executable, "-m", "uvicorn", "benchmarks.bare:app", "--port", str(port), *flags])
     try:
-        _await_port(port)
+        await_port(port)
         os.sched_setaffinity(process.pid, {SERVER_CPU})
         yield Server(port, (process.pid,))
     finally:
@@ -146,7 +146,8 @@ def _children(pid: int) -> dict[str, int]:
     return {Path(f"/proc/{child}/cmdline").read_text().split("\0")[2].rpartition(".")[2]: child for child in pids}
 
 
-def _await_port(port: int) -> None:
+def await_port(port: int) -> None:
+    """Wait until something listens on the port of this machine."""
     deadline = time.monotonic() + START_SECONDS_MAX
     while True:
         try:

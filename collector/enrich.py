@@ -12,10 +12,11 @@ from functools import lru_cache
 import msgspec
 from msgspec import Raw, Struct, UnsetType
 
-from collector.decode import decode_fields, salvage
 from collector.device import Device, parse_device, with_system_version
 from collector.geo import Geo
-from collector.referrer import Page, read_parameters
+from collector.location import Campaign
+from collector.malformed import decode_fields, salvage
+from collector.referrer import read_parameters
 
 CONTEXT_CACHE_BYTES_MAX = 4_096  # a larger context is decoded each time, so that 1,024 of them stay under 10 MB
 TEXT_CHARS_MAX = 512
@@ -94,24 +95,16 @@ class Context(Struct, frozen=True, gc=False):
 
 
 class ContextFacts(Struct, frozen=True, gc=False):
-    """A context, read: what is known of it, the columns that follow, and its JSON without the visitor's address."""
+    """A context, read: what is known of it, its JSON without the visitor's address, and the columns that follow.
+
+    `campaign` is None where it names none. `columns` are language, time_zone, screen_width, screen_height,
+    viewport_width, viewport_height, library, context.
+    """
 
     known: Context
     text: str
-    utm_source: str
-    utm_medium: str
-    utm_campaign: str
-    utm_term: str
-    utm_content: str
-    click_id_type: str
-    click_id: str
-    language: str
-    time_zone: str
-    screen_width: int
-    screen_height: int
-    viewport_width: int
-    viewport_height: int
-    library: str
+    campaign: Campaign | None
+    columns: tuple[str, str, int, int, int, int, str, str]
 
 
 _decode_context = msgspec.json.Decoder(Context).decode
@@ -225,38 +218,37 @@ def _read_context(outer: bytes, inner: bytes) -> ContextFacts:
 
 def _facts(known: Context, text: str) -> ContextFacts:
     screen, library = known.screen, known.library
-    campaign = _campaign(known.campaign)
-    return ContextFacts(
-        known=known,
-        text=text,
-        utm_source=campaign.utm_source,
-        utm_medium=campaign.utm_medium,
-        utm_campaign=campaign.utm_campaign,
-        utm_term=campaign.utm_term,
-        utm_content=campaign.utm_content,
-        click_id_type=campaign.click_id_type,
-        click_id=campaign.click_id,
-        language=known.locale[:LOCALE_CHARS_MAX],
-        time_zone=known.timezone[:LOCALE_CHARS_MAX],
-        screen_width=pixels(screen.width),
-        screen_height=pixels(screen.height),
-        viewport_width=pixels(screen.innerWidth),
-        viewport_height=pixels(screen.innerHeight),
-        library=f"{library.name[:LOCALE_CHARS_MAX]} {library.version[:LOCALE_CHARS_MAX]}".strip(),
+    columns = (
+        known.locale[:LOCALE_CHARS_MAX],
+        known.timezone[:LOCALE_CHARS_MAX],
+        pixels(screen.width),
+        pixels(screen.height),
+        pixels(screen.innerWidth),
+        pixels(screen.innerHeight),
+        f"{library.name[:LOCALE_CHARS_MAX]} {library.version[:LOCALE_CHARS_MAX]}".strip(),
+        text,
     )
+    return ContextFacts(known, text, _campaign(known.campaign), columns)
 
 
-def _campaign(stated: _Campaign | str) -> Page:
+def _campaign(stated: _Campaign | str) -> Campaign | None:
     """A campaign as Segment's clients state it, by its parts, or as our tag does, as the landing page's parameters."""
     if isinstance(stated, str):
-        return read_parameters(stated)
-    return Page(
-        utm_source=stated.source[:TEXT_CHARS_MAX],
-        utm_medium=stated.medium[:TEXT_CHARS_MAX],
-        utm_campaign=stated.name[:TEXT_CHARS_MAX],
-        utm_term=stated.term[:TEXT_CHARS_MAX],
-        utm_content=stated.content[:TEXT_CHARS_MAX],
+        page = read_parameters(stated)
+        found: Campaign = (
+            page.utm_source,
+            page.utm_medium,
+            page.utm_campaign,
+            page.utm_term,
+            page.utm_content,
+            page.click_id_type,
+            page.click_id,
+        )
+        return found if any(found) else None
+    source, medium, name, term, content = (
+        part[:TEXT_CHARS_MAX] for part in (stated.source, stated.medium, stated.name, stated.term, stated.content)
     )
+    return (source, medium, name, term, content, "", "") if source or medium or name or term or content else None
 
 
 NO_CONTEXT = _facts(Context(), "{}")

@@ -10,6 +10,10 @@ An event sent twice by its client is dropped here. Ids of recent batches are kep
 the oldest of them was received, or does not credibly say when, is looked up in the database, by visitor. So a retry is
 found however late it comes; only one whose visitor changed meanwhile (a daily hash, past midnight) can slip through.
 Rejected events have no time of their own: their ids are remembered, and not looked up.
+
+A block that the database refuses for what some rows hold is halved until those rows are found; they become rejected
+events (refused.py) and all others are stored. Each step is in the manifest before the next: a crash, or a constraint
+that is dropped meanwhile, cannot make the same rows go out in blocks that are cut otherwise.
 """
 
 from __future__ import annotations
@@ -22,24 +26,48 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import msgspec
-from msgspec import Struct
+import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
+import pyarrow.compute as pc  # type: ignore[import-untyped]  # it ships no types
 
+from collector.block import (
+    Rows,
+    UnknownForm,
+    as_dicts,
+    event_key,
+    failed_key,
+    failed_table,
+    stream,
+    times_ms,
+    without,
+)
+from collector.ledger import (
+    Cuts,
+    Ledger,
+    LoadError,
+    Manifest,
+    Positions,
+    Range,
+    account,
+    read_positions,
+    read_state,
+    write_durably,
+)
+from collector.packed import FORM
 from collector.record import (
     ADDED_EVENT_VALUES,
     ADDED_FAILED_VALUES,
     CLOCK_STEP_MS,
     EVENT_COLUMNS,
     FAILED_COLUMNS,
-    decode_rows,
 )
+from collector.refused import failed_rows, set_aside
 from collector.spool import (
     SEGMENT_MAGIC,
     Damage,
     Record,
-    count_spooled,
     is_sealed,
     read_on,
     segments,
@@ -48,10 +76,16 @@ from collector.spool import (
 )
 from collector.store import Store, StoreError
 
+__all__ = ["Ledger", "LoadError", "Loader", "Manifest", "Positions", "Range", "account", "read_positions"]
+
 log = logging.getLogger("footfall.load")
 
-CUT_BYTES_MAX = 32 * 1024 * 1024  # rows in memory unfold to a few times their bytes
+CUT_BYTES_MAX = (
+    16 * 1024 * 1024
+)  # of rows written out: about 20,000; the process then peaks at some 620 MB, chDB included
 READ_BYTES = 4 * 1024 * 1024
+FULL_BYTES = 24 * 1024 * 1024  # of the spool: about a batch of ROWS_MAX; with so much waiting it is cut at once
+HALVES_MAX = 500  # steps of taking a block apart, each an insert or two; then what is left of a part is refused whole
 GENERATION_IDS = 250_000  # two generations of ids at about 150 bytes each: at most 80 MB
 PROBE_IDS = 1_000  # events of one look-up
 PROBE_BYTES = 128 * 1024  # and the bytes of their ids, which clients choose: ClickHouse's max_query_size is 256 KB
@@ -64,118 +98,47 @@ POLL_SECONDS = 0.05
 RETRY_SECONDS_MAX = 30.0
 DRAIN_SECONDS = 5.0  # at a stop; what is left stays in the spool and is loaded at the next start
 
-_MESSAGE_ID = EVENT_COLUMNS.index("message_id")
-_SOURCE_ID = EVENT_COLUMNS.index("source_id")
-_VISITOR_ID = EVENT_COLUMNS.index("visitor_id")
-_EVENT_TIME = EVENT_COLUMNS.index("event_time")
-_OCCURRED_AT = EVENT_COLUMNS.index("occurred_at")
-_SENT_AT = EVENT_COLUMNS.index("sent_at")
-_RECEIVED_AT = EVENT_COLUMNS.index("received_at")
-_FAILED_MESSAGE_ID = FAILED_COLUMNS.index("message_id")
-_FAILED_SOURCE_ID = FAILED_COLUMNS.index("source_id")
-_FAILED_REASON = FAILED_COLUMNS.index("reason")
+
+class Batch:
+    """A manifest with its rows, which are all that is in its ranges but for what it skips and what fits no column."""
+
+    def __init__(self, manifest: Manifest, rows: Rows) -> None:
+        self.manifest = manifest
+        events, unfit = rows.events()
+        self.unfit_events = _unfit(events, unfit, manifest.skip_events)
+        left_out = [*manifest.skip_events, *unfit]
+        self.events = without(events, left_out)
+        self.event_keys = _others(rows.event_keys(), left_out)
+        failed, unfit = rows.failed_events()
+        self.unfit_failed = _unfit(failed, unfit, manifest.skip_failed)
+        self.failed = without(failed, [*manifest.skip_failed, *unfit])
+        self.failed_keys = _others(rows.failed_keys(), manifest.skip_failed)
+        self.newest_ms: int = pc.max(times_ms(events, "received_at")).as_py() or 0
 
 
-class Ledger(Struct):
-    """Where every loaded event went: received = stored + deduplicated + rejected + dropped."""
-
-    received: int = 0
-    stored: int = 0
-    deduplicated: int = 0
-    rejected: int = 0
-    dropped: int = 0
-    damaged_bytes: int = 0
+def _unfit(table: pa.Table, unfit: dict[int, str], skipped: Iterable[int]) -> list[tuple[dict[str, Any], str]]:
+    """Rows that fit no column, with why."""
+    rows = sorted(set(unfit).difference(skipped))
+    return list(zip(as_dicts(table, rows), (unfit[row] for row in rows), strict=True)) if rows else []
 
 
-class Positions(Struct):
-    """How far each segment is loaded, and the ledger up to there. `sequence` counts batches."""
-
-    collector_id: str
-    sequence: int = 0
-    segments: dict[str, int] = {}
-    ledger: Ledger = msgspec.field(default_factory=Ledger)
+def _others(keys: list[str], left_out: Iterable[int]) -> list[str]:
+    skip = set(left_out)
+    return [key for at, key in enumerate(keys) if at not in skip] if skip else keys
 
 
-class Range(Struct, array_like=True):
-    """The bytes of one segment that a batch holds."""
-
-    segment: str
-    start: int
-    end: int
+def _schema(events: Sequence[str], failed: Sequence[str], form: str = "") -> str:
+    return hashlib.sha256((",".join((*events, *failed)) + form).encode()).hexdigest()[:16]
 
 
-class Manifest(Struct):
-    """One batch, as it was before its first insert attempt. `skip` are indices of its events that are duplicates."""
-
-    sequence: int
-    batch_id: str
-    ranges: list[Range]
-    skip_events: list[int]
-    skip_failed: list[int]
-    schema: str
-    ledger: Ledger
-
-
-class Batch(Struct):
-    """A manifest with its rows."""
-
-    manifest: Manifest
-    events: list[list[object]]
-    failed: list[list[object]]
-
-
-def _schema(events: Sequence[str], failed: Sequence[str]) -> str:
-    return hashlib.sha256(",".join((*events, *failed)).encode()).hexdigest()[:16]
-
-
-SCHEMA = _schema(EVENT_COLUMNS, FAILED_COLUMNS)
-# That of the version before: a batch which it left in flight is sent again under its own token, its rows filled up.
+SCHEMA = _schema(EVENT_COLUMNS, FAILED_COLUMNS, f";{FORM}")
+# Those of versions before: a batch which one left in flight is sent again under its own token, its rows filled up.
 # Whether they arrived then or arrive now, they have the same values.
 _EARLIER_SCHEMA = _schema(
     EVENT_COLUMNS[: len(EVENT_COLUMNS) - len(ADDED_EVENT_VALUES)],
     FAILED_COLUMNS[: len(FAILED_COLUMNS) - len(ADDED_FAILED_VALUES)],
 )
-
-
-class LoadError(Exception):
-    """The loader's own files cannot be used; the text is one sentence."""
-
-
-def read_positions(data_dir: Path) -> Positions:
-    """The loader's state of a data directory; fresh where there is none. Raises LoadError."""
-    return _read(data_dir / "load" / "positions.json", Positions) or Positions(collector_id=os.urandom(8).hex())
-
-
-def account(data_dir: Path) -> tuple[Ledger, dict[str, int]]:
-    """The ledger, and where every event that was ever received is now: `received` is the sum of the others.
-
-    Raises:
-        LoadError: the loader's state cannot be read.
-    """
-    positions = read_positions(data_dir)
-    ledger = positions.ledger
-    spooled = count_spooled(data_dir / "spool", positions.segments)
-    return ledger, {
-        "received": ledger.received + spooled,
-        "spooled": spooled,
-        "stored": ledger.stored,
-        "deduplicated": ledger.deduplicated,
-        "rejected": ledger.rejected,
-        "dropped": ledger.dropped,
-    }
-
-
-_State = TypeVar("_State", Positions, Manifest)
-
-
-def _read(path: Path, kind: type[_State]) -> _State | None:
-    """One of the loader's files; None where there is none yet."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise LoadError(f"{path} cannot be read: {error}; restore it from a backup") from error
+_WHOLE_ROWS_SCHEMA = _schema(EVENT_COLUMNS, FAILED_COLUMNS)
 
 
 class RecentIds:
@@ -193,6 +156,10 @@ class RecentIds:
 
     def __contains__(self, key: str) -> bool:
         return key in self._young or key in self._old
+
+    def knows_any(self, keys: set[str]) -> bool:
+        """True when one of these is among them."""
+        return not (self._young.isdisjoint(keys) and self._old.isdisjoint(keys))
 
     def add(self, keys: Iterable[str], newest_ms: int) -> None:
         """Remember ids of stored events, the last received at `newest_ms`; of too many, forget the oldest."""
@@ -243,7 +210,7 @@ class Loader:
         if not self._recalled:
             self._recall()
             self._recalled = True
-        manifest = _read(self._folder / "manifest.json", Manifest)
+        manifest = read_state(self._folder / "manifest.json", Manifest)
         if manifest is None or manifest.sequence <= self.positions.sequence:
             return
         batch = self._batch_of(manifest)
@@ -267,13 +234,13 @@ class Loader:
             StoreError: the insert failed; the batch stays in flight and the next `recover` sends it again.
         """
         due = self._now_ms() - self._last_load_ms >= self._interval_ms or self._now_ms() < self._last_load_ms
-        if wait and not due and self._waiting_bytes() < READ_BYTES:
+        if wait and not due and self._waiting_bytes() < FULL_BYTES:
             return 0
         batch = self._cut()
         self._tidy()
         if batch is None:
             return 0
-        self._write(self._folder / "manifest.json", msgspec.json.encode(batch.manifest))
+        self._write_manifest(batch.manifest)
         self._insert(batch)
         taken = batch.manifest.ledger.received - self.positions.ledger.received
         self._commit(batch)
@@ -324,8 +291,9 @@ class Loader:
         """Take the next records of all segments, drop duplicates, and describe the rest in a manifest."""
         ledger = msgspec.structs.replace(self.positions.ledger)
         ranges: list[Range] = []
-        payloads: list[bytes] = []
-        rows = size = 0
+        records: list[Record] = []
+        rows = Rows()
+        size = 0
         for path in segments(self._spool):
             start = self.positions.segments.get(path.name, 0)
             # Asked before reading: a segment that is sealed now holds all it ever will.
@@ -339,38 +307,47 @@ class Loader:
                 if isinstance(item, Damage):
                     self._keep_damage(path, item, ledger)
                     continue
-                payloads.append(item.payload)
+                try:
+                    size += rows.add(item.payload)
+                except msgspec.MsgspecError:
+                    # Its checksum is right, so it was written like this. Nothing can be made of it.
+                    self._keep_damage(path, Damage(item.start, item.end, torn=False), ledger)
+                    continue
+                except UnknownForm as problem:
+                    raise LoadError(f"{path}: {problem}") from problem
+                records.append(item)
                 _count(item, ledger)
-                rows += item.accepted + item.rejected
-                size += len(item.payload)
-                if rows >= self._rows_max or size >= CUT_BYTES_MAX:
+                if len(rows) >= self._rows_max or size >= CUT_BYTES_MAX:
                     break
             if end > start:
                 ranges.append(Range(path.name, start, end))
-            if rows >= self._rows_max or size >= CUT_BYTES_MAX:
+            if len(rows) >= self._rows_max or size >= CUT_BYTES_MAX:
                 break
         if not ranges:
             return None
-        events, failed = _unpack(payloads)
-        skip_events, skip_failed = self._duplicates(events, failed)
+        skip_events, skip_failed = self._duplicates(rows)
         ledger.deduplicated += len(skip_events) + len(skip_failed)
-        ledger.stored += len(events) - len(skip_events)
-        ledger.rejected += len(failed) - len(skip_failed)
+        ledger.rejected += len(rows.failed) - len(skip_failed)
+        ledger.stored += len(rows) - len(rows.failed) - len(skip_events)
         sequence = self.positions.sequence + 1
-        batch_id = self._batch_id(sequence, SCHEMA, payloads, skip_events, skip_failed)
-        manifest = Manifest(sequence, batch_id, ranges, skip_events, skip_failed, SCHEMA, ledger)
-        return _without_skipped(manifest, events, failed)
+        batch_id = self._batch_id(sequence, SCHEMA, records, skip_events, skip_failed)
+        return Batch(Manifest(sequence, batch_id, ranges, skip_events, skip_failed, SCHEMA, ledger), rows)
 
-    def _batch_id(self, sequence: int, schema: str, payloads: Sequence[bytes], *skips: list[int]) -> str:
+    def _batch_id(self, sequence: int, schema: str, records: Sequence[Record], *skips: list[int]) -> str:
+        """A hash of what the batch holds. Of each record its checksum, which was verified when it was read."""
         digest = hashlib.blake2b(digest_size=16)
         digest.update(f"{self.positions.collector_id} {sequence} {schema} {skips}".encode())
-        for payload in payloads:
-            digest.update(payload)
+        if schema == SCHEMA:
+            digest.update(b"".join(b"%8x%8x" % (record.checksum, record.end - record.start) for record in records))
+        else:
+            for record in records:
+                digest.update(record.payload)
         return digest.hexdigest()
 
     def _batch_of(self, manifest: Manifest) -> Batch | None:
         """Read a manifest's rows again; None when they are not what they were."""
-        payloads: list[bytes] = []
+        records: list[Record] = []
+        rows = Rows()
         for part in manifest.ranges:
             path = self._spool / part.segment
             if not path.exists():
@@ -378,42 +355,44 @@ class Loader:
             for item in read_on(path, part.start, READ_BYTES, sealed=True):
                 if item.end > part.end:
                     break
-                if isinstance(item, Record):
-                    payloads.append(item.payload)
+                if isinstance(item, Damage):
+                    continue
+                try:
+                    rows.add(item.payload)
+                except msgspec.MsgspecError:
+                    continue
+                except UnknownForm:
+                    return None
+                records.append(item)
         schema = manifest.schema
-        again = self._batch_id(manifest.sequence, schema, payloads, manifest.skip_events, manifest.skip_failed)
-        if again != manifest.batch_id or schema not in (SCHEMA, _EARLIER_SCHEMA):
+        again = self._batch_id(manifest.sequence, schema, records, manifest.skip_events, manifest.skip_failed)
+        if again != manifest.batch_id or schema not in (SCHEMA, _WHOLE_ROWS_SCHEMA, _EARLIER_SCHEMA):
             return None
-        return _without_skipped(manifest, *_unpack(payloads))
+        return Batch(manifest, rows)
 
-    def _duplicates(self, events: list[list[object]], failed: list[list[object]]) -> tuple[list[int], list[int]]:
+    def _duplicates(self, rows: Rows) -> tuple[list[int], list[int]]:
         """Indices of the rows whose event is stored already, or stands earlier in this batch."""
-        seen: set[str] = set()
-        skip_events: list[int] = []
-        late: dict[str, list[object]] = {}
-        since_ms = self._recent.since_ms
-        keys = [_event_key(row[_SOURCE_ID], row[_MESSAGE_ID]) for row in events]
-        for index, (key, row) in enumerate(zip(keys, events, strict=True)):
-            if key in self._recent or key in seen:
-                skip_events.append(index)
-                continue
-            seen.add(key)
-            if _may_be_older(row, since_ms):
-                late[key] = row
-        stored = self._stored(late)
-        if stored:
-            skipped = set(skip_events)
-            skip_events.extend(i for i, key in enumerate(keys) if key in stored and i not in skipped)
-            skip_events.sort()
-        skip_failed: list[int] = []
-        for index, row in enumerate(failed):
-            key = _failed_key(row[_FAILED_SOURCE_ID], row[_FAILED_MESSAGE_ID], row[_FAILED_REASON])
-            if key in self._recent or key in seen:
-                skip_failed.append(index)
-            seen.add(key)
-        return skip_events, skip_failed
+        keys = rows.event_keys()
+        skipped = self._seen(keys)
+        late = {keys[at]: rows.place_of(at) for at in _may_be_older(rows, self._recent.since_ms) if at not in skipped}
+        if stored := self._stored(late):
+            skipped.update(at for at, key in enumerate(keys) if key in stored)
+        return sorted(skipped), sorted(self._seen(rows.failed_keys()))
 
-    def _stored(self, late: dict[str, list[object]]) -> set[str]:
+    def _seen(self, keys: list[str]) -> set[int]:
+        """Which of these are known, or stand there twice."""
+        once = set(keys)
+        if len(once) == len(keys) and not self._recent.knows_any(once):
+            return set()
+        seen: set[str] = set()
+        found = set()
+        for at, key in enumerate(keys):
+            if key in seen or key in self._recent:
+                found.add(at)
+            seen.add(key)
+        return found
+
+    def _stored(self, late: dict[str, tuple[str, str, str]]) -> set[str]:
         """Which of these are in the database: a look-up along the sort key."""
         found: set[str] = set()
         for part in _probes(late.values()):
@@ -423,14 +402,14 @@ class Loader:
                 f"SELECT source_id, message_id FROM {self._store.database}.events "
                 f"WHERE (source_id, visitor_id) IN ({visitors}) AND message_id IN ({ids})"
             )
-            found.update(_event_key(source, message_id) for source, message_id in answer)
+            found.update(event_key(source, message_id) for source, message_id in answer)
         return found & late.keys()
 
     def _recall(self) -> None:
         """Remember what was stored last, so that a restart is no different from going on."""
         for table, columns, key in (
-            ("events", "source_id, message_id", _event_key),
-            ("failed_events", "source_id, message_id, reason", _failed_key),
+            ("events", "source_id, message_id", event_key),
+            ("failed_events", "source_id, message_id, reason", failed_key),
         ):
             name = f"{self._store.database}.{table}"
             ((newest_ms,),) = self._store.rows(f"SELECT toUnixTimestamp64Milli(max(received_at)) FROM {name}")
@@ -453,25 +432,59 @@ class Loader:
         failed = self._store.rows(
             f"SELECT source_id, message_id, reason FROM {self._store.database}.failed_events {where}"
         )
-        self._recent.add([_event_key(*row) for row in events] + [_failed_key(*row) for row in failed], newest_ms=0)
+        self._recent.add([event_key(*row) for row in events] + [failed_key(*row) for row in failed], newest_ms=0)
 
     def _insert(self, batch: Batch) -> None:
         begun = time.monotonic()
-        batch_id = batch.manifest.batch_id
-        for table, names, rows in (
-            ("events", EVENT_COLUMNS, batch.events),
-            ("failed_events", FAILED_COLUMNS, batch.failed),
-        ):
-            if rows:
-                columns = [*zip(*rows, strict=True), [batch_id] * len(rows)]
-                self._store.insert(table, [*names, "batch_id"], columns, token=batch_id)
+        manifest, batch_id = batch.manifest, batch.manifest.batch_id
+        self._send(manifest, "events", batch.events, manifest.cut_events, batch_id)
+        self._send(manifest, "failed_events", batch.failed, manifest.cut_failed, batch_id)
+        refused = [*batch.unfit_events, *_refused(batch.events, manifest.cut_events)]
+        rows = failed_rows([event for event, _ in refused], [sentence for _, sentence in refused])
+        rejected, _ = failed_table(rows)
+        self._send(manifest, "failed_events", rejected, manifest.cut_refused, f"{batch_id} refused")
+        aside = [
+            *batch.unfit_failed,
+            *_refused(batch.failed, manifest.cut_failed),
+            *_refused(rejected, manifest.cut_refused),
+        ]
+        if aside:
+            set_aside(self._folder, batch_id, [row | {"refused": sentence} for row, sentence in aside])
         self.insert_seconds += time.monotonic() - begun
         self.inserts += 1
+
+    def _send(self, manifest: Manifest, table: str, rows: pa.Table, cuts: Cuts, token: str) -> None:
+        """Insert a block whole, or where the database refuses some of its rows, in parts without them."""
+        count: int = rows.num_rows
+        todo = [(0, count)] if count else []
+        while todo:
+            start, end = part = todo.pop()
+            if part not in cuts.halved and start not in cuts.refused:
+                try:
+                    self._store.insert_arrow(
+                        table,
+                        [*rows.column_names, "batch_id"],
+                        stream(rows.slice(start, end - start), manifest.batch_id),
+                        token if part == (0, count) else f"{token} {start} {end}",
+                    )
+                    continue
+                except StoreError as error:
+                    if not error.of_rows:
+                        raise
+                    if end - start > 1 and len(cuts.halved) < HALVES_MAX:
+                        cuts.halved.add(part)
+                    else:
+                        cuts.refused |= dict.fromkeys(range(start, end), str(error))
+                        log.warning("%s refuses %d of a batch's rows: %s", table, end - start, error)
+                self._write_manifest(manifest)
+            if part in cuts.halved:
+                middle = (start + end) // 2
+                todo += [(middle, end), (start, middle)]
 
     def _commit(self, batch: Batch) -> None:
         """Make the batch's end the new beginning. Ids count as seen only from here on."""
         positions = msgspec.structs.replace(self.positions, sequence=batch.manifest.sequence)
-        positions.ledger = batch.manifest.ledger
+        positions.ledger = _settled(batch)
         positions.segments = dict(self.positions.segments)
         for part in batch.manifest.ranges:
             positions.segments[part.segment] = part.end
@@ -480,12 +493,10 @@ class Loader:
         self._remember(batch)
 
     def _remember(self, batch: Batch) -> None:
-        keys = [_event_key(row[_SOURCE_ID], row[_MESSAGE_ID]) for row in batch.events]
-        keys += [
-            _failed_key(row[_FAILED_SOURCE_ID], row[_FAILED_MESSAGE_ID], row[_FAILED_REASON]) for row in batch.failed
-        ]
-        received = [row[_RECEIVED_AT] for row in batch.events]
-        self._recent.add(keys, max((ms for ms in received if isinstance(ms, int)), default=0))
+        refused = batch.manifest.cut_events.refused
+        keys = _others(batch.event_keys, refused)
+        keys += batch.failed_keys
+        self._recent.add(keys, batch.newest_ms)
 
     def _tidy(self) -> None:
         """Delete sealed segments that are loaded to their end, and forget the positions of deleted ones."""
@@ -521,15 +532,11 @@ class Loader:
         (self._folder / "manifest.json").unlink(missing_ok=True)
         sync_folder(self._folder)
 
+    def _write_manifest(self, manifest: Manifest) -> None:
+        self._write(self._folder / "manifest.json", msgspec.json.encode(manifest))
+
     def _write(self, path: Path, content: bytes) -> None:
-        """Replace a file so that after any crash it is the old one or the new one."""
-        fresh = path.with_suffix(".new")
-        with fresh.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        sync_folder(path.parent)
+        write_durably(path, content)
 
 
 def _count(record: Record, ledger: Ledger) -> None:
@@ -537,56 +544,47 @@ def _count(record: Record, ledger: Ledger) -> None:
     ledger.dropped += record.dropped
 
 
-def _unpack(payloads: Iterable[bytes]) -> tuple[list[list[object]], list[list[object]]]:
-    events: list[list[object]] = []
-    failed: list[list[object]] = []
-    for payload in payloads:
-        rows = decode_rows(payload)
-        events += rows.events
-        failed += rows.failed
-    _fill_up(events, len(EVENT_COLUMNS), ADDED_EVENT_VALUES)
-    _fill_up(failed, len(FAILED_COLUMNS), ADDED_FAILED_VALUES)
-    return events, failed
+def _refused(table: pa.Table, cuts: Cuts) -> list[tuple[dict[str, Any], str]]:
+    """The rows of a block that the database refused, with its sentences."""
+    rows = sorted(cuts.refused)
+    return list(zip(as_dicts(table, rows), (cuts.refused[row] for row in rows), strict=True)) if rows else []
 
 
-def _fill_up(rows: Iterable[list[object]], columns: int, added: Sequence[object]) -> None:
-    """Give rows that an older version spooled the columns that were added since."""
-    for row in rows:
-        missing = columns - len(row)
-        if missing > 0:
-            row.extend(added[-missing:])
+def _settled(batch: Batch) -> Ledger:
+    """The ledger after a batch: as it was cut, but that what was refused is not stored."""
+    manifest = batch.manifest
+    ledger = msgspec.structs.replace(manifest.ledger)
+    refused = len(batch.unfit_events) + len(manifest.cut_events.refused)
+    refused_again = len(batch.unfit_failed) + len(manifest.cut_failed.refused)
+    ledger.stored -= refused
+    ledger.rejected += refused
+    ledger.refused += refused + refused_again
+    ledger.set_aside += refused_again + len(manifest.cut_refused.refused)
+    return ledger
 
 
-def _event_key(source_id: object, message_id: object) -> str:
-    return f"{source_id}\0{message_id}"
-
-
-def _failed_key(source_id: object, message_id: object, reason: object) -> str:
-    return f"{source_id}\0{message_id}\0{reason}"
-
-
-def _may_be_older(row: list[object], since_ms: int) -> bool:
-    """True when an earlier copy of this event may have been loaded before `since_ms`.
+def _may_be_older(rows: Rows, since_ms: int) -> list[int]:
+    """Indices of the events of which an earlier copy may have been loaded before `since_ms`.
 
     An event cannot have arrived before it happened. Where its time is not its own (none was sent, or one of the future
     was moved to now), it may be older than it looks.
     """
-    event_ms, occurred_ms, sent_ms, received_ms = (
-        row[at] for at in (_EVENT_TIME, _OCCURRED_AT, _SENT_AT, _RECEIVED_AT)
+    table, _ = rows.events()
+    event, occurred, sent, received = (
+        times_ms(table, name) for name in ("event_time", "occurred_at", "sent_at", "received_at")
     )
-    assert isinstance(event_ms, int)
-    assert isinstance(occurred_ms, int)
-    assert isinstance(received_ms, int)
-    latest_ms = sent_ms if isinstance(sent_ms, int) else received_ms
-    return event_ms < since_ms + AHEAD_MS_MAX or occurred_ms == received_ms or occurred_ms > latest_ms
+    older = pc.less(event, since_ms + AHEAD_MS_MAX)
+    undated = pc.or_(pc.equal(occurred, received), pc.greater(occurred, pc.coalesce(sent, received)))
+    indices: list[int] = pc.indices_nonzero(pc.or_(older, undated)).to_pylist()
+    return indices
 
 
-def _probes(rows: Iterable[list[object]]) -> Iterator[list[tuple[str, str, str]]]:
-    """(source, visitor, message id) of these rows as SQL literals, in parts that fit into one look-up."""
+def _probes(places: Iterable[tuple[str, str, str]]) -> Iterator[list[tuple[str, str, str]]]:
+    """(source, visitor, message id) of events as SQL literals, in parts that fit into one look-up."""
     part: list[tuple[str, str, str]] = []
     size = 0
-    for row in rows:
-        literals = (_quoted(row[_SOURCE_ID]), _quoted(row[_VISITOR_ID]), _quoted(row[_MESSAGE_ID]))
+    for source_id, visitor_id, message_id in places:
+        literals = (_quoted(source_id), _quoted(visitor_id), _quoted(message_id))
         needed = len("".join(literals).encode())
         if part and (len(part) == PROBE_IDS or size + needed > PROBE_BYTES):
             yield part
@@ -595,16 +593,6 @@ def _probes(rows: Iterable[list[object]]) -> Iterator[list[tuple[str, str, str]]
         size += needed
     if part:
         yield part
-
-
-def _without_skipped(manifest: Manifest, events: list[list[object]], failed: list[list[object]]) -> Batch:
-    if manifest.skip_events:
-        skip = set(manifest.skip_events)
-        events = [row for index, row in enumerate(events) if index not in skip]
-    if manifest.skip_failed:
-        skip = set(manifest.skip_failed)
-        failed = [row for index, row in enumerate(failed) if index not in skip]
-    return Batch(manifest, events, failed)
 
 
 def _quoted(value: object) -> str:

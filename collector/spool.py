@@ -1,6 +1,6 @@
 """The spool: append-only segment files between the answer to a client and the database.
 
-    worker: append -> one write and one fdatasync for all that waited -> the futures resolve -> 2xx
+    worker: commit -> one write and one fdatasync for all that waited -> each is told -> 2xx
     store:  read records behind its position -> load -> forget the segment
 
 A segment belongs to one writer, which holds a lock on it while it lives: a segment that can be locked has lost its
@@ -23,15 +23,19 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import struct
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
+
+log = logging.getLogger("footfall.spool")
 
 SEGMENT_MAGIC = b"FFSPOOL1"
 RECORD_MAGIC = b"FREC"
@@ -53,7 +57,7 @@ class SpoolUnavailable(Exception):
 
 
 class Record(NamedTuple):
-    """One durable append: `start` and `end` are byte offsets in its segment."""
+    """One durable append: `start` and `end` are byte offsets in its segment, `checksum` that of all behind itself."""
 
     start: int
     end: int
@@ -61,6 +65,7 @@ class Record(NamedTuple):
     rejected: int
     dropped: int
     payload: bytes
+    checksum: int
 
 
 class Damage(NamedTuple):
@@ -69,6 +74,19 @@ class Damage(NamedTuple):
     start: int
     end: int
     torn: bool
+
+
+# Told in the event loop what became of a record: None once it is on the disk.
+Done: TypeAlias = Callable[[SpoolUnavailable | None], None]
+
+
+def _resolve(future: asyncio.Future[None], error: SpoolUnavailable | None) -> None:
+    if future.done():  # its client went away
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
 
 
 def frame(payload: bytes, accepted: int, rejected: int, dropped: int = 0) -> bytes:
@@ -108,7 +126,9 @@ class SpoolWriter:
         self._free_bytes_kept = free_bytes_kept
         self._sync = sync
         self._probe_at = 0.0
-        self._queue: SimpleQueue[tuple[bytes, asyncio.Future[None]] | None] = SimpleQueue()
+        self._waiting: list[tuple[bytes, Done]] = []
+        self._is_busy = False  # the committer has work, or will have at the end of the loop's turn
+        self._queue: SimpleQueue[list[tuple[bytes, Done]] | None] = SimpleQueue()
         self._pending_bytes = 0
         self._descriptor = -1
         self._good_bytes = 0
@@ -126,44 +146,55 @@ class SpoolWriter:
     def append(self, record: bytes) -> asyncio.Future[None]:
         """Queue one framed record. The future resolves once it is on the disk, or raises SpoolUnavailable."""
         future: asyncio.Future[None] = self._loop.create_future()
-        if len(record) > RECORD_BYTES_MAX:  # which a reader would take for damage
-            future.set_exception(SpoolUnavailable(f"a record of {len(record):,} bytes is over {RECORD_BYTES_MAX:,}"))
-            return future
-        if self._pending_bytes + len(record) > PENDING_BYTES_MAX:
-            future.set_exception(SpoolUnavailable("the disk is not keeping up with what arrives"))
-            return future
-        self._pending_bytes += len(record)
-        self._queue.put((record, future))
+        self.commit(record, partial(_resolve, future))
         return future
 
+    def commit(self, record: bytes, done: Done) -> None:
+        """Queue one framed record; `done` is called in the event loop, with None once the record is on the disk."""
+        if len(record) > RECORD_BYTES_MAX:  # which a reader would take for damage
+            done(SpoolUnavailable(f"a record of {len(record):,} bytes is over {RECORD_BYTES_MAX:,}"))
+            return
+        if self._pending_bytes + len(record) > PENDING_BYTES_MAX:
+            done(SpoolUnavailable("the disk is not keeping up with what arrives"))
+            return
+        self._pending_bytes += len(record)
+        self._waiting.append((record, done))
+        if not self._is_busy:
+            self._is_busy = True
+            self._loop.call_soon(self._hand_over)
+
     def close(self) -> None:
-        """Commit what waits and end the thread; blocks for at most as long as the disk does."""
-        self._queue.put(None)
+        """Commit what waits and end the thread; blocks as long as the disk does, so not for the loop's own thread."""
+        self._loop.call_soon_threadsafe(self._end)
         self._thread.join()
+
+    def _end(self) -> None:
+        self._hand_over()
+        self._queue.put(None)
+
+    def _hand_over(self) -> None:
+        """Give the committer what has come since the last time; else it would sync for the first of a turn alone."""
+        if self._waiting:
+            self._queue.put(self._waiting)
+            self._waiting = []
 
     def _commit_forever(self) -> None:
         ending = False
         while not ending:
-            taken = self._take()
-            waiting = [item for item in taken if item is not None]
-            ending = len(waiting) < len(taken)
-            if not waiting and self._failure is None:
+            try:
+                # A failing disk is asked again when it is time, with or without anyone waiting.
+                waiting = self._queue.get(timeout=None if self._failure is None else PROBE_SECONDS)
+            except Empty:
+                self._attempt(b"")
+                continue
+            if waiting is None:
+                ending = True
                 continue
             begun_ns = time.monotonic_ns()
             error = self._attempt(b"".join([record for record, _ in waiting]))
-            if waiting:
-                self._on_commit(len(waiting), time.monotonic_ns() - begun_ns)
-                self._loop.call_soon_threadsafe(self._settle, waiting, error)
+            self._on_commit(len(waiting), time.monotonic_ns() - begun_ns)
+            self._loop.call_soon_threadsafe(self._settle, waiting, error)
         self._abandon()
-
-    def _take(self) -> list[tuple[bytes, asyncio.Future[None]] | None]:
-        """All that waits, as soon as anything does; nothing when the disk fails and it is time to ask it again."""
-        try:
-            taken = [self._queue.get(timeout=None if self._failure is None else PROBE_SECONDS)]
-        except Empty:
-            return []
-        taken.extend(self._queue.get() for _ in range(self._queue.qsize()))
-        return taken
 
     def _attempt(self, data: bytes) -> SpoolUnavailable | None:
         """Commit, unless the disk failed a moment ago. Without data this finds out whether it works again."""
@@ -179,15 +210,15 @@ class SpoolWriter:
         self._failure = None
         return None
 
-    def _settle(self, waiting: list[tuple[bytes, asyncio.Future[None]]], error: SpoolUnavailable | None) -> None:
-        for record, future in waiting:
+    def _settle(self, waiting: list[tuple[bytes, Done]], error: SpoolUnavailable | None) -> None:
+        self._is_busy = bool(self._waiting)
+        self._hand_over()
+        for record, done in waiting:
             self._pending_bytes -= len(record)
-            if future.done():  # its client went away
-                continue
-            if error is None:
-                future.set_result(None)
-            else:
-                future.set_exception(error)
+            try:
+                done(error)
+            except Exception:  # one that waited must not cost the others their answer
+                log.exception("a commit could not be answered")
 
     def _commit(self, data: bytes) -> None:
         self._check_room(len(data))
@@ -313,9 +344,10 @@ def read_records(
             yield Damage(position + offset, position + stop, torn=torn)
             offset = stop
             continue
+        checksum = _HEAD.unpack_from(data, offset)[2]
         accepted, rejected, dropped = _COUNTS.unpack_from(data, offset + _HEAD.size)
         payload = data[offset + HEAD_BYTES : end]
-        yield Record(position + offset, position + end, accepted, rejected, dropped, payload)
+        yield Record(position + offset, position + end, accepted, rejected, dropped, payload, checksum)
         offset = end
 
 

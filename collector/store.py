@@ -25,6 +25,22 @@ INSERT_SETTINGS: dict[str, Any] = {
     "deduplicate_blocks_in_dependent_materialized_views": 1,
 }
 
+# Folding duplicates row by row while a block is inserted takes 6 of its 10 us a row. The loader sends none, and a read
+# with FINAL and every merge fold as before (decisions/0009-row-format.md).
+_BLOCK_SETTINGS: dict[str, Any] = {**INSERT_SETTINGS, "optimize_on_insert": 0}
+
+# Errors that speak of what is in a block: the same rows fail again, others would not. Anything else, from a full disk
+# to a missing table, is the state of the database, which somebody will mend.
+_ROW_CODES = frozenset(
+    {
+        6, 26, 27, 38, 41, 72, 131,  # a text that cannot be parsed, or is too long
+        36, 691,  # not in an Enum
+        53, 70, 321, 349, 407,  # wrong type, cannot be converted, out of range, NULL, Decimal overflow
+        69, 117, 190,  # out of bounds, incorrect data, sizes of arrays
+        153, 395, 469,  # division by zero, throwIf, a constraint
+    }
+)  # fmt: skip
+
 # Formats of `footfall sql`, named as ClickHouse names them.
 FORMATS = ("Pretty", "CSV", "JSON", "JSONEachRow", "Parquet")
 _CLICKHOUSE_FORMAT = {"Pretty": "PrettyCompact", "CSV": "CSVWithNames"}
@@ -33,11 +49,15 @@ _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
 class StoreError(Exception):
-    """ClickHouse refused or could not be reached. The text is one sentence; `transient` says whether to try again."""
+    """ClickHouse refused or could not be reached. The text is one sentence; `transient` says whether to try again.
 
-    def __init__(self, sentence: str, *, transient: bool) -> None:
+    `of_rows` says that it is what some of the rows hold that it will not take: without them it would.
+    """
+
+    def __init__(self, sentence: str, *, transient: bool, of_rows: bool = False) -> None:
         super().__init__(sentence)
         self.transient = transient
+        self.of_rows = of_rows
 
 
 def database_of(dsn: str) -> str:
@@ -135,6 +155,24 @@ class Store:
             except ClickHouseError as error:
                 raise _explained(error) from error
 
+    def insert_arrow(self, table: str, names: Sequence[str], stream: bytes, token: str) -> None:
+        """Insert one block, given as an Arrow stream of these columns. The same token twice inserts once.
+
+        Raises:
+            StoreError: with `of_rows` when the block would be taken without some of its rows.
+        """
+        with self._lock:
+            try:
+                self._client.raw_insert(
+                    f"{self.database}.{table}",
+                    list(names),
+                    stream,
+                    fmt="ArrowStream",
+                    settings={**_BLOCK_SETTINGS, "insert_deduplication_token": token},
+                )
+            except ClickHouseError as error:
+                raise _explained(error) from error
+
     def close(self) -> None:
         """Release the connection, and for chDB the engine."""
         self._client.close()
@@ -150,4 +188,8 @@ def _without_database(dsn: str) -> str:
 def _explained(error: ClickHouseError) -> StoreError:
     """ClickHouse's own sentence, without what the driver and the protocol wrap around it."""
     text = re.sub(r" \(for url [^)]*\)?$", "", str(error).strip().split("\n")[0])
-    return StoreError(text.rpartition("DB::Exception: ")[2], transient=isinstance(error, OperationalError))
+    return StoreError(
+        text.rpartition("DB::Exception: ")[2],
+        transient=isinstance(error, OperationalError),
+        of_rows=getattr(error, "code", None) in _ROW_CODES,
+    )

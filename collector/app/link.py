@@ -16,8 +16,8 @@ import base64
 import binascii
 import hmac
 
-from collector.decode import ID_CHARS_MAX
 from collector.identity import Salts
+from collector.limits import ID_CHARS_MAX
 from collector.reason import Reason, Refused
 
 TOKEN_SECONDS = 120  # from a click to the page it leads to, on a bad line and a slow phone

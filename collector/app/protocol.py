@@ -9,6 +9,9 @@ Three more things are put right here, because nobody behind it can:
 - A client may offer to speak another protocol. The offer is ignored (RFC 9110, section 7.8) where uvicorn would lose
   the body that comes with it; Java's own client offers HTTP/2 with its first POST.
 - Refusals are JSON, like all others.
+
+And there is a short way: a POST of events is collected here and handed over whole, without ASGI (receive.py says why).
+What is odd about it (sent in chunks, behind a request that waits, with an offer or `Expect`) takes the long way.
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from collector.app.deadlines import NEVER, deadlines_of
+from collector.app.lane import Exchange
+from collector.limits import BODY_BYTES_MAX
 from collector.reason import Reason
 
 HEAD_BYTES_MAX = 32_768  # more than any browser sends, cookies included
@@ -61,11 +67,17 @@ class Protocol(HttpToolsProtocol):
         # uvicorn would refuse whoever asks next while there are too many, also those that were here first.
         self._concurrency_max, self.limit_concurrency = self.limit_concurrency, None
         self._surplus = self._concurrency_max is not None and len(self.connections) > self._concurrency_max
-        self._deadline = self.loop.call_later(HEAD_SECONDS_MAX, self._head_too_slow)
+        self._exchange: Exchange | None = None  # whose body is being collected
+        self._whole_paths: dict[bytes, str | None] = getattr(self.app, "whole_paths", {})
+        self._server_headers: list[tuple[bytes, bytes]] = []
+        self._server_lines = b""
+        self._deadlines = deadlines_of(self.loop)
+        self.due = self._deadlines.after(HEAD_SECONDS_MAX)
+        self._deadlines.watch(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""
-        self._deadline.cancel()
+        self._deadlines.forget(self)
         self._lingering = True
         super().connection_lost(exc)
 
@@ -74,7 +86,6 @@ class Protocol(HttpToolsProtocol):
         if self._refused or self._lingering:
             self._discard(len(data))
             return
-        self._unset_keepalive_if_required()
         self._read_bytes = len(data)
         self._head_begins_here = False
         try:
@@ -91,18 +102,22 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A head begins; on a connection kept alive this is where its clock starts."""
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
         self._begun = self._in_head = self._head_begins_here = True
         self._unparsed_bytes = 0
         self._first_bytes = self._read_bytes
-        self._deadline.cancel()
-        self._deadline = self.loop.call_later(HEAD_SECONDS_MAX, self._head_too_slow)
+        self.due = self._deadlines.after(HEAD_SECONDS_MAX)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; its name in lower case from here on."""
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The head is whole: hand the request on, unless it was refused or has to be read again."""
         self._in_head = False
-        self._deadline.cancel()
-        if self._refused or self.parser.should_upgrade():
+        self.due = NEVER
+        if self._refused or self._lingering or self.parser.should_upgrade():
             return
         if len(self.url) > URL_BYTES_MAX or len(self.headers) > HEADERS_MAX or self._head_is_large():
             self._refuse_head()
@@ -112,34 +127,101 @@ class Protocol(HttpToolsProtocol):
             later = (b"retry-after: %d" % RETRY_AFTER_SECONDS, b"access-control-expose-headers: retry-after")
             self._refuse(Reason.TOO_BUSY, sentence, later)
             return
-        super().on_headers_complete()
         self._in_body = True
+        self._exchange = self._short_way()
+        if self._exchange is not None:
+            self.cycle = self._exchange  # type: ignore[assignment]  # stands for uvicorn's
+            self.due = self._deadlines.after(self.app.whole_seconds_max)
+            return
+        url, headers = self.url, self.headers
+        super().on_message_begin()  # which uvicorn does before the head is there; it makes what ASGI needs
+        self.url, self.headers, self.scope["headers"] = url, headers, headers
+        self.expect_100_continue = any(
+            name == b"expect" and value.lower() == b"100-continue" for name, value in headers
+        )
+        super().on_headers_complete()
+
+    def _short_way(self) -> Exchange | None:
+        """The request that has just begun as one to be collected whole, if it is a plain POST of events."""
+        path, _, query = self.url.partition(b"?")
+        if path not in self._whole_paths or self.parser.get_method() != b"POST" or b"#" in query:
+            return None
+        if (self.cycle is not None and not self.cycle.response_complete) or self.flow.write_paused:
+            return None
+        length = 0
+        for name, value in self.headers:
+            if name == b"content-length":
+                length = int(value) if value.isdigit() and len(value) < 10 else BODY_BYTES_MAX + 1
+            elif name in (b"transfer-encoding", b"expect"):
+                return None
+        if length > BODY_BYTES_MAX:
+            return None
+        keep_alive = self.parser.should_keep_alive()
+        return Exchange(self, self._whole_paths[path], self.headers, query, keep_alive=keep_alive)
 
     def on_body(self, body: bytes) -> None:
         """Body bytes of a refused request are not wanted."""
         if self._in_body and not self._refused:
-            super().on_body(body)
+            if self._exchange is not None:
+                self._exchange.parts.append(body)  # at most as many bytes as announced
+            else:
+                super().on_body(body)
 
     def on_message_complete(self) -> None:
         """As on_body."""
-        if self._in_body and not self._refused:
-            self._in_body = self._begun = False
+        if not self._in_body or self._refused:
+            return
+        self._in_body = self._begun = False
+        exchange, self._exchange = self._exchange, None
+        if exchange is None:
             super().on_message_complete()
+            return
+        self.due = NEVER
+        self.app.take_whole(exchange)
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request; for one that is not there yet the client has the time of uvicorn's keep-alive."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif not self._begun:
+            self.due = self._deadlines.after(self.timeout_keep_alive)
+
+    def server_lines(self) -> bytes:
+        """The server's own headers as they go out; uvicorn makes them anew each second, for the date."""
+        headers = self.server_state.default_headers
+        if headers is not self._server_headers:
+            self._server_headers = headers
+            self._server_lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+        return self._server_lines
+
+    def overdue(self) -> None:
+        """The client has taken longer than it may, for whatever it is at."""
+        if self._lingering or not self._begun:
+            self._real_transport.close()  # nothing was asked, so nothing is answered
+        elif self._in_head:
+            sentence = f"the request's head took over {HEAD_SECONDS_MAX:.0f} s; send it in one go"
+            self._refuse(Reason.HEAD_TOO_SLOW, sentence)
+        else:
+            seconds = self.app.whole_seconds_max  # only the short way's bodies are timed
+            self._refuse(Reason.BODY_TOO_SLOW, f"the body did not arrive within {seconds:.0f} s; send it again")
 
     def linger(self) -> None:
         """Close: at once when the client has sent all it meant to, else once it has had time to read the answer."""
         if self._lingering:
             return
         self._lingering = True
-        self._deadline.cancel()
-        self._unset_keepalive_if_required()
+        self.due = NEVER
         waiting = self._begun or self._refused
         if not waiting or self._real_transport.is_closing() or not self._real_transport.can_write_eof():
             self._real_transport.close()
             return
         self._real_transport.write_eof()
         self.flow.resume_reading()
-        self._deadline = self.loop.call_later(LINGER_SECONDS_MAX, self._real_transport.close)
+        self.due = self._deadlines.after(LINGER_SECONDS_MAX)
 
     def _discard(self, size: int) -> None:
         self._lingered_bytes += size
@@ -177,13 +259,6 @@ class Protocol(HttpToolsProtocol):
         if self._first_bytes + read_since_bytes <= HEAD_BYTES_MAX:
             return False  # all that was read since the head began is less
         return sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES_MAX
-
-    def _head_too_slow(self) -> None:
-        if self._begun:
-            sentence = f"the request's head took over {HEAD_SECONDS_MAX:.0f} s; send it in one go"
-            self._refuse(Reason.HEAD_TOO_SLOW, sentence)
-        else:
-            self._real_transport.close()  # nothing was asked, so nothing is answered
 
     def _refuse_garbage(self) -> None:
         self._refuse(Reason.NOT_HTTP, "this is not HTTP/1.1 as RFC 9112 has it; send a well-formed request")

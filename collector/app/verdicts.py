@@ -68,7 +68,7 @@ def explain(batch: Batch, outcome: Outcome, request: Request) -> bytes:
     received_at = datetime.fromtimestamp(request.received_ms / 1_000, UTC).isoformat(timespec="milliseconds")
     return msgspec.json.encode(
         Explanation(
-            accepted=len(outcome.rows.events),
+            accepted=len(outcome.packed.events),
             rejected=outcome.rejected,
             verdicts=judged,
             source=SourceFacts(request.source_id, request.environment),

@@ -14,7 +14,7 @@ from collector.cli.ask import AskError, query, running_status
 from collector.cli.target import WrongTarget
 from collector.config import Settings
 from collector.geo import GeoError, open_geo
-from collector.load import account
+from collector.ledger import account
 from collector.migrate import MigrationError
 from collector.paths import TAG_DIR
 from collector.plan import PlanError, read_plan
@@ -79,6 +79,9 @@ def _accounting(data_dir: Path, counted: dict[str, int]) -> tuple[dict[str, int]
         return events, Check("accounting", ok=False, says=f"{missing:,} received events are unaccounted for")
     if ledger.damaged_bytes:
         says = f"{ledger.damaged_bytes:,} bytes of the spool were damaged and are kept in spool/damaged"
+        return events, Check("accounting", ok=False, says=says)
+    if ledger.set_aside:
+        says = f"{ledger.set_aside:,} events were refused by the database in both tables and are kept in load/refused"
         return events, Check("accounting", ok=False, says=says)
     for table, expected in (("events", ledger.stored), ("failed_events", ledger.rejected)):
         if counted and counted[table] < expected:

@@ -25,7 +25,7 @@ from collector.cli.child import Orders, Server, log_to_stderr, now_ms, orders, s
 from collector.device import prepare
 from collector.geo import GeoError, open_geo
 from collector.identity import Salts
-from collector.load import account
+from collector.ledger import account
 from collector.metrics import Counters, read_counters
 from collector.paths import DEMO_DIR, TAG_DIR
 from collector.pipeline import Tools
@@ -77,6 +77,7 @@ async def _serve(told: Orders) -> None:
     def measures() -> tuple[dict[str, int], dict[str, float]]:
         ledger, events = account(data_dir)
         gauges = {f"ledger_{name}": float(value) for name, value in events.items()}
+        gauges |= {f"ledger_{name}": float(getattr(ledger, name)) for name in ("refused", "set_aside")}
         return read_counters(data_dir / "run"), gauges | {"damaged_bytes": float(ledger.damaged_bytes)}
 
     behind = site(

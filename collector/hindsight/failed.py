@@ -8,23 +8,24 @@ is in none, so the country is taken over as it was found. Personal data was hand
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
 from msgspec import UNSET, Raw, Struct
 
-from collector.decode import decode_batch, snake_case
+from collector.decode import decode_batch
 from collector.device import parse_device
 from collector.enrich import Request
 from collector.geo import Geo
 from collector.hindsight.ask import Ask, literal, rows, since
 from collector.identity import Salts
+from collector.names import snake_case
 from collector.pipeline import Outcome, Tools, process
 from collector.plan import CompiledPlan
 from collector.reason import Refused
-from collector.record import Envelope
+from collector.record import Envelope, EventRow
 
 PAGE_ROWS = 500  # of at most some 100 KB each
 
@@ -95,14 +96,21 @@ def tools_for(plan: CompiledPlan, folder: Path) -> Tools:
     return Tools(plan=plan, geo=Geo("stored", lambda _: None), salts=Salts(folder / "salts.json"))
 
 
-def again(failed: FailedEvent, tools: Tools) -> Outcome | None:
+class Retried(Struct):
+    """A failed event judged once more: the row it becomes when it is accepted, and the verdicts."""
+
+    row: EventRow | None
+    outcome: Outcome
+
+
+def again(failed: FailedEvent, tools: Tools) -> Retried | None:
     """Judge a failed event anew: as it came and when it came, by the plan that `tools` hold.
 
     Rules with a start date and versions with an end are taken as of the day the event arrived: it is not its fault that
     it waited. The row it becomes has the times, the ids and the country of then.
 
     Returns:
-        The outcome, with one row when the event is accepted; None when what was kept of it is not one event.
+        What became of it; None when what was kept of it is not one event.
     """
     raw = failed.raw.encode()
     try:
@@ -131,9 +139,10 @@ def again(failed: FailedEvent, tools: Tools) -> Outcome | None:
         outcome = process(batch, request, tools, lambda: [raw], handled=True)
     except Refused:
         return None
-    for row in outcome.rows.events:
+    row = next(iter(outcome.rows.events), None)
+    if row is not None:
         row.country = failed.country
-    return outcome
+    return Retried(row, outcome)
 
 
 def _iso(ms: int) -> str:
@@ -155,6 +164,3 @@ def planned_name(sent: str) -> str:
     """`Order Completed@2` -> `order_completed`."""
     base, at, major = sent.rpartition("@")
     return snake_case(base if at and major.isdecimal() and len(major) < 5 else sent)
-
-
-Judge = Callable[[FailedEvent], Outcome | None]

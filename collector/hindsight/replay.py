@@ -72,14 +72,15 @@ def replay(ask: Ask, tools: Tools, wanted: Wanted, into: Replayer | None, page_r
         for failed in page:
             tally = done.of(failed)
             tally.failed += 1
-            outcome = again(failed, tools)
-            if outcome is not None and outcome.rows.events:
-                accepted.append((failed, outcome.rows.events[0]))
-            elif outcome is not None and outcome.dropped:
+            retried = again(failed, tools)
+            if retried is not None and retried.row is not None:
+                accepted.append((failed, retried.row))
+            elif retried is not None and retried.outcome.dropped:
                 tally.dropped += 1
             else:
                 tally.still_failing += 1
-                reason = outcome.rejected[0].reason if outcome is not None and outcome.rejected else failed.reason
+                found = retried.outcome.rejected if retried is not None else []
+                reason = found[0].reason if found else failed.reason
                 tally.still[reason] = tally.still.get(reason, 0) + 1
         there = stored(ask, [row for _, row in accepted])
         for failed, row in accepted:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from collector.load import Loader, read_positions
+from collector.packed import FORM, OWN_COLUMNS, PAGE_COLUMNS, SENDER_COLUMNS, Packed, encode_packed
 from collector.record import EventRow, FailedRow, Rows, encode_rows
 from collector.spool import SEGMENT_MAGIC, frame, segments
 from collector.store import Store
@@ -82,7 +83,25 @@ def failed(message_id: str, *, received_ms: int = NOW_MS, reason: str = "wrong_t
 
 def record(events: Sequence[EventRow] = (), rejected: Sequence[FailedRow] = (), dropped: int = 0) -> bytes:
     """What one request leaves in the spool."""
-    return frame(encode_rows(Rows(list(events), list(rejected))), len(events), len(rejected), dropped)
+    senders, pages = (
+        list(dict.fromkeys(tuple(getattr(row, name) for name in names) for row in events))
+        for names in (SENDER_COLUMNS, PAGE_COLUMNS)
+    )
+    own = [
+        (
+            senders.index(tuple(getattr(row, name) for name in SENDER_COLUMNS)),
+            pages.index(tuple(getattr(row, name) for name in PAGE_COLUMNS)),
+            *(getattr(row, name) for name in OWN_COLUMNS),
+        )
+        for row in events
+    ]
+    packed = Packed(FORM, senders, pages, own, list(rejected))
+    return frame(encode_packed(packed), len(events), len(rejected), dropped)
+
+
+def whole_record(events: Sequence[EventRow] = (), rejected: Sequence[FailedRow] = ()) -> bytes:
+    """The same with its rows written out, as the versions before wrote it and a replay does."""
+    return frame(encode_rows(Rows(list(events), list(rejected))), len(events), len(rejected), 0)
 
 
 @dataclass

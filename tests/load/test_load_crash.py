@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
+import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
+import pyarrow.compute as pc  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from load.spooled import NOW_MS, Data, assert_exactly_once, event, failed, load_all, never_merge, record
 
@@ -59,10 +60,10 @@ class FailingStore(Store):
         super().__init__(dsn)
         self._before, self._after, self._error = before, after, error
 
-    def insert(self, table: str, names: Sequence[str], columns: Sequence[Sequence[Any]], token: str) -> None:
+    def insert_arrow(self, table: str, names: Sequence[str], stream: bytes, token: str) -> None:
         if self._before(table):
             raise self._error
-        super().insert(table, names, columns, token)
+        super().insert_arrow(table, names, stream, token)
         if self._after(table):
             raise self._error
 
@@ -204,15 +205,19 @@ def test_an_insert_that_reached_one_of_two_partitions_is_completed_by_its_token(
     class HalfStore(Store):
         halves = 0
 
-        def insert(self, table: str, names: Sequence[str], columns: Sequence[Sequence[Any]], token: str) -> None:
+        def insert_arrow(self, table: str, names: Sequence[str], stream: bytes, token: str) -> None:
             if self.halves == 0:
                 self.halves += 1
-                received = columns[list(names).index("received_at")]
-                early = [index for index, value in enumerate(received) if value == last_month]
-                assert len(early) == 10
-                super().insert(table, names, [[column[index] for index in early] for column in columns], token)
+                with pa.ipc.open_stream(stream) as reader:
+                    rows = reader.read_all()
+                half = rows.filter(pc.equal(rows["received_at"].cast(pa.int64()), last_month))
+                assert half.num_rows == 10
+                sink = pa.BufferOutputStream()
+                with pa.ipc.new_stream(sink, half.schema) as writer:
+                    writer.write_table(half)
+                super().insert_arrow(table, names, sink.getvalue().to_pybytes(), token)
                 raise StoreError("the server went away", transient=True)
-            super().insert(table, names, columns, token)
+            super().insert_arrow(table, names, stream, token)
 
     with closing(HalfStore(dsn)) as half:
         loader = data.loader(half)

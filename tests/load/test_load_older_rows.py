@@ -6,9 +6,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from load.spooled import Data, assert_exactly_once, event, failed, load_all, never_merge, record
+from load.spooled import Data, assert_exactly_once, event, failed, load_all, never_merge, record, whole_record
 
-from collector.load import _EARLIER_SCHEMA, Ledger, Manifest, Range, _schema, read_positions
+from collector.ledger import Ledger, LoadError, Manifest, Range, read_positions
+from collector.load import _EARLIER_SCHEMA, _WHOLE_ROWS_SCHEMA, SCHEMA, _schema
 from collector.record import (
     ADDED_EVENT_VALUES,
     ADDED_FAILED_VALUES,
@@ -20,8 +21,8 @@ from collector.record import (
     decode_rows,
     encode_rows,
 )
-from collector.spool import frame
-from collector.store import Store, StoreError
+from collector.spool import Record, frame
+from collector.store import Store
 
 OLD_EVENT = len(EVENT_COLUMNS) - len(ADDED_EVENT_VALUES)
 OLD_FAILED = len(FAILED_COLUMNS) - len(ADDED_FAILED_VALUES)
@@ -48,7 +49,8 @@ def test_the_columns_of_before_are_those_of_the_released_version() -> None:
     """Fixed: a manifest that 0.1.0 wrote names them by this hash."""
     assert (EVENT_COLUMNS[OLD_EVENT - 1], FAILED_COLUMNS[OLD_FAILED - 1]) == ("violations", "raw")
     assert _EARLIER_SCHEMA == "4e833538d013d13d"
-    assert _schema(EVENT_COLUMNS, FAILED_COLUMNS) != _EARLIER_SCHEMA
+    assert _WHOLE_ROWS_SCHEMA == _schema(EVENT_COLUMNS, FAILED_COLUMNS) == "36ebd2ca9cf69186"
+    assert len({SCHEMA, _WHOLE_ROWS_SCHEMA, _EARLIER_SCHEMA}) == 3
 
 
 def test_old_and_new_rows_of_one_batch_arrive_with_the_defaults_of_the_database(store: Store, data: Data) -> None:
@@ -72,7 +74,7 @@ def test_a_batch_that_the_older_version_left_in_flight_is_finished_under_its_tok
     payload = old_payload(events, rejected)
     path = data.segment(frame(payload, len(events), len(rejected)))
     loader = data.loader(store)
-    batch_id = loader._batch_id(1, _EARLIER_SCHEMA, [payload], [], [])
+    batch_id = loader._batch_id(1, _EARLIER_SCHEMA, [Record(0, 0, 0, 0, 0, payload, 0)], [], [])
     ledger = Ledger(received=51, stored=50, rejected=1)
     ranges = [Range(path.name, 8, path.stat().st_size)]
     manifest = Manifest(1, batch_id, ranges, [], [], _EARLIER_SCHEMA, ledger)
@@ -87,11 +89,45 @@ def test_a_batch_that_the_older_version_left_in_flight_is_finished_under_its_tok
     assert read_positions(data.folder).sequence == 1
 
 
+@pytest.mark.parametrize("arrived", [False, True], ids=["lost", "arrived"])
+def test_whole_rows_are_loaded_and_a_batch_of_them_in_flight_is_finished_under_its_token(
+    store: Store, data: Data, arrived: bool
+) -> None:
+    """The form before rows were packed, which a replay still writes; its batches were named by their bytes."""
+    ids = [f"event {n}" for n in range(50)]
+    content = whole_record([event(each) for each in ids], [failed("no")])
+    path = data.segment(content)
+    loader = data.loader(store)
+    payload = encode_rows(Rows([event(each) for each in ids], [failed("no")]))
+    batch_id = loader._batch_id(1, _WHOLE_ROWS_SCHEMA, [Record(0, 0, 0, 0, 0, payload, 0)], [], [])
+    ledger = Ledger(received=51, stored=50, rejected=1)
+    manifest = Manifest(1, batch_id, [Range(path.name, 8, path.stat().st_size)], [], [], _WHOLE_ROWS_SCHEMA, ledger)
+    (data.folder / "load" / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    if arrived:
+        rows = [msgspec.to_builtins(event(each)) for each in ids]
+        columns = [*zip(*rows, strict=True), [batch_id] * len(rows)]
+        store.insert("events", [*EVENT_COLUMNS, "batch_id"], columns, token=batch_id)
+    loader.recover()
+    data.segment(whole_record([event("another")]), record([event("and another")]))
+    load_all(loader)
+    assert_exactly_once(store, data, [*ids, "another", "and another"], ["no"])
+
+
+def test_rows_of_a_newer_version_are_left_where_they_are_and_it_is_said_which_version_to_start(
+    store: Store, data: Data
+) -> None:
+    path = data.segment(frame(msgspec.msgpack.encode([3, [], [], [], []]), 1, 0))
+    loader = data.loader(store)
+    with pytest.raises(LoadError, match="rows of form 3, and this version reads 2; start the version that wrote them"):
+        loader.step(wait=False)
+    assert path.exists()
+
+
 def test_rows_shorter_than_any_version_wrote_are_not_taken_for_old_ones(data: Data, store: Store) -> None:
     rows = decode_rows(encode_rows(Rows([event("a")], [])))
     payload = msgspec.msgpack.encode(([rows.events[0][: OLD_EVENT - 1]], []))
     data.segment(frame(payload, 1, 0))
     loader = data.loader(store)
-    with pytest.raises(StoreError, match="column count"):
+    with pytest.raises(LoadError, match="rows of 51 columns, and this version reads 52 to 56"):
         loader.step(wait=False)
     assert store.rows(f"SELECT count() FROM {store.database}.events") == [(0,)]

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -57,11 +56,11 @@ class SickStore(Store):
     error: Exception
     refused = 0
 
-    def insert(self, table: str, names: Sequence[str], columns: Sequence[Sequence[Any]], token: str) -> None:
+    def insert_arrow(self, table: str, names: Sequence[str], stream: bytes, token: str) -> None:
         if not self.well.is_set():
             self.refused += 1
             raise self.error
-        super().insert(table, names, columns, token)
+        super().insert_arrow(table, names, stream, token)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from collector.cli.plan.import_ import import_
-from collector.decode import snake_case
+from collector.names import snake_case
 from collector.paths import DEFAULT_PLAN_DIR
 from collector.plan import CompiledPlan, Plan, check_report, compile_plan, load_plan
 from collector.plan.convert.draft import ImportFailed

@@ -10,20 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from collector.decode import (
-    BODY_BYTES_MAX,
-    EVENTS_MAX,
-    Batch,
-    Malformed,
-    decode_batch,
-    decode_pixel,
-    decode_single,
-    gunzip,
-    parse_time,
-    raw_events,
-    salvage,
-    snake_case,
-)
+from collector.clock import parse_time
+from collector.decode import Batch, decode_batch, decode_single, gunzip, raw_events
+from collector.limits import BODY_BYTES_MAX, EVENTS_MAX
+from collector.malformed import Malformed, salvage
+from collector.names import snake_case
+from collector.pixel import decode_pixel
 from collector.reason import Reason, Refused, Rejected
 from collector.record import Envelope
 

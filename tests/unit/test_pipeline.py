@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from collector.decode import EVENT_BYTES_MAX, decode_batch, decode_single, raw_events
+from collector.decode import decode_batch, decode_single, raw_events
 from collector.enrich import Request
 from collector.geo import open_geo
 from collector.identity import Salts
+from collector.limits import EVENT_BYTES_MAX
 from collector.paths import DEFAULT_PLAN_DIR
-from collector.pipeline import CONTEXT_TOTAL_BYTES_MAX, OFFLINE_MS_MAX, STEPS, Outcome, Tools, process
+from collector.pipeline import CONTEXT_TOTAL_BYTES_MAX, OFFLINE_MS_MAX, Outcome, Tools, process
 from collector.plan import compile_plan, load_plan
 from collector.reason import Reason, Refused
 from collector.record import EventRow, FailedRow
@@ -46,20 +47,6 @@ def failed(tools: Tools, **event: Any) -> FailedRow:
     outcome = judge(tools, {"type": "track", "event": "e", **event})
     assert outcome.rows.events == []
     return outcome.rows.failed[0]
-
-
-def test_the_steps_read_as_the_way_of_an_event() -> None:
-    assert [step.__name__ for step in STEPS] == [
-        "name",
-        "measure",
-        "read",
-        "identify",
-        "place_in_time",
-        "look_up",
-        "locate",
-        "sample",
-        "check",
-    ]
 
 
 def test_an_event_without_an_id_gets_one_that_sorts_by_time(tools: Tools) -> None:

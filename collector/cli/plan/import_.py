@@ -16,7 +16,7 @@ def import_(format: str, file: Path, out: str) -> int:
 
     Says, one line each, what could not be carried over. Never overwrites a file.
     """
-    from collector.decode import snake_case
+    from collector.names import snake_case
     from collector.plan import check_report
     from collector.plan.convert.products import read
     from collector.plan.convert.write import write

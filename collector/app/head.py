@@ -1,0 +1,147 @@
+"""What the head of a request says: the few headers that matter, the query of a POST, and the write key."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network
+from typing import NamedTuple, TypeAlias
+from urllib.parse import parse_qs
+
+from collector.decode import Batch
+from collector.identity import client_address
+from collector.limits import BODY_BYTES_MAX
+from collector.reason import Reason, Refused
+
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+QUERY_PARAMETERS_MAX = 50  # of a POST, whose query says no more than the key
+
+_TYPES = frozenset({b"", b"application/json", b"text/plain"})
+_ENCODINGS = frozenset({b"", b"identity", b"gzip", b"x-gzip"})  # RFC 9110, section 8.4.1.3, has the last two as one
+
+
+class Head(NamedTuple):
+    """The headers that matter, and the query."""
+
+    content_type: bytes
+    encoding: bytes
+    length: bytes
+    authorization: bytes
+    origin: bytes
+    referer: bytes
+    user_agent: bytes
+    mobile_hint: bytes
+    platform_hint: bytes
+    brands_hint: bytes
+    query: bytes
+
+
+def read_head(headers: Headers, query: bytes) -> Head:
+    """Look the headers up. Of one that is repeated the last counts; those that may be are read elsewhere."""
+    get = dict(headers).get
+    return Head(
+        get(b"content-type", b""),
+        get(b"content-encoding", b""),
+        get(b"content-length", b""),
+        get(b"authorization", b""),
+        get(b"origin", b""),
+        get(b"referer", b""),
+        get(b"user-agent", b""),
+        get(b"sec-ch-ua-mobile", b""),
+        get(b"sec-ch-ua-platform", b""),
+        get(b"sec-ch-ua", b""),
+        query,
+    )
+
+
+def check_body(head: Head) -> None:
+    """Refuse a body that will not be read, before it is: of another type or encoding, or announced as too large.
+
+    An unreadable query is refused with it.
+
+    JSON comes under its own name, or as text/plain, which browsers send without a preflight.
+
+    Raises:
+        Refused: BAD_QUERY, WRONG_CONTENT_TYPE, WRONG_ENCODING or BODY_TOO_LARGE.
+    """
+    if head.query:
+        asks_debug(head.query)
+    if head.content_type not in _TYPES and head.content_type.split(b";", 1)[0].strip().lower() not in _TYPES:
+        shown = head.content_type[:80].decode("latin-1")
+        raise Refused(
+            Reason.WRONG_CONTENT_TYPE, f"content type is {shown}; send application/json or text/plain with JSON in it"
+        )
+    if head.encoding and (encoding := head.encoding.strip().lower()) not in _ENCODINGS:
+        raise Refused(
+            Reason.WRONG_ENCODING,
+            f"content encoding {encoding[:40].decode('latin-1')} is not known; send gzip or no encoding",
+        )
+    if head.length.isdigit() and int(head.length[:20]) > BODY_BYTES_MAX:
+        raise too_large(int(head.length[:20]))
+
+
+def is_gzip(head: Head) -> bool:
+    """True for a body that is to be unpacked."""
+    return head.encoding != b"" and head.encoding.strip().lower().endswith(b"gzip")
+
+
+def too_large(size: int) -> Refused:
+    """The refusal of a body that is, or says that it is, too large."""
+    return Refused(
+        Reason.BODY_TOO_LARGE, f"body is {size:,} bytes, the limit is {BODY_BYTES_MAX:,}; send smaller batches"
+    )
+
+
+def address_of(peer: str, headers: Headers, trusted: Sequence[IPv4Network | IPv6Network]) -> str:
+    """The client's address: that of the connection, or the one that our own proxies vouch for."""
+    if not trusted:
+        return peer
+    # Each proxy may add a header of its own (RFC 9110, section 5.3).
+    hops = b",".join(value for header, value in headers if header == b"x-forwarded-for")
+    return client_address(peer, hops.decode("latin-1"), trusted) if hops else peer
+
+
+def presented_key(head: Head, batch: Batch) -> str:
+    """The write key: by Basic auth (as user name, the colon may be missing), in the body, in the query, in an event."""
+    if head.authorization and (name := _basic_name(head.authorization)):
+        return name
+    if batch.write_key:
+        return batch.write_key
+    if head.query and (key := key_in(head.query)):
+        return key
+    first = batch.events[0] if batch.events else None
+    return getattr(first, "writeKey", None) or ""
+
+
+def _basic_name(authorization: bytes) -> str:
+    scheme, _, value = authorization.partition(b" ")
+    if scheme.lower() != b"basic":
+        return ""
+    try:
+        return base64.b64decode(value.strip(), validate=True).split(b":", 1)[0].decode("latin-1")
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def parameters(query: bytes) -> dict[str, str]:
+    """The parameters of a query string, of a repeated one the first. Raises Refused: BAD_QUERY."""
+    try:
+        found = parse_qs(query.decode("latin-1"), max_num_fields=QUERY_PARAMETERS_MAX)
+    except ValueError as error:
+        raise Refused(
+            Reason.BAD_QUERY, f"query has over {QUERY_PARAMETERS_MAX} parameters; send the event in the body"
+        ) from error
+    return {name: values[0] for name, values in found.items()}
+
+
+def key_in(query: bytes) -> str:
+    """The write key that a query holds, or nothing. Raises Refused: BAD_QUERY."""
+    found = parameters(query)
+    return found.get("writeKey") or found.get("write_key") or ""
+
+
+def asks_debug(query: bytes) -> bool:
+    """True for `?debug=1`. Raises Refused: BAD_QUERY."""
+    return b"debug" in query and parameters(query).get("debug") == "1"

@@ -1,0 +1,201 @@
+"""Taking events: from a whole request to durable rows, without a word about how requests come and answers go.
+
+Asked, body --take--> judged --store--> done(None), once it is on the disk --answer--> Answer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from ipaddress import IPv4Network, IPv6Network
+
+from collector.app.answers import JSON, Answer, all_accepted, answer, cookie, cors_of, refusal, verdict_body
+from collector.app.head import Headers, address_of, asks_debug, is_gzip, presented_key, read_head
+from collector.app.verdicts import explain
+from collector.decode import Batch, decode_batch, decode_single, gunzip, raw_events
+from collector.enrich import Request
+from collector.metrics import Counters
+from collector.packed import encode_packed
+from collector.pipeline import COUNTER_NAMES as JUDGED_NAMES
+from collector.pipeline import Outcome, Tools, process
+from collector.pixel import decode_pixel
+from collector.reason import Reason, Refused
+from collector.sources import Access, Directory
+from collector.spool import SpoolUnavailable, SpoolWriter, frame
+
+COUNTER_NAMES: tuple[str, ...] = (
+    "received_total",
+    "accepted_total",
+    "requests_total",
+    "commits_total",
+    "commit_records_total",
+    "commit_nanoseconds_total",
+    *(f'rejected_total{{reason="{reason.word}"}}' for reason in Reason if reason.rejects_event),
+    *(f'refused_total{{reason="{reason.word}"}}' for reason in Reason if not reason.rejects_event),
+    *JUDGED_NAMES,
+)
+
+
+class Asked:
+    """One request for events: what it says, and what has become of it. The last three are there once it was judged."""
+
+    __slots__ = ("access", "batch", "head", "headers", "outcome", "peer", "request")
+
+    batch: Batch
+    request: Request
+    outcome: Outcome
+
+    def __init__(self, headers: Headers, query: bytes, peer: str) -> None:
+        """`peer` is the address of the connection."""
+        self.head = read_head(headers, query)
+        self.headers = headers
+        self.peer = peer
+        self.access: Access | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """True when all there is to say is how many events were accepted."""
+        assert self.access is not None
+        return not (self.outcome.rejected or self.head.query or self.access.cookie_origins)
+
+
+class Intake:
+    """Takes the events of one worker."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        spool: SpoolWriter,
+        directory: Directory,
+        counters: Counters,
+        now_ms: Callable[[], int],
+        trusted_proxies: Sequence[IPv4Network | IPv6Network],
+    ) -> None:
+        self.tools = tools
+        self.directory = directory
+        self.now_ms = now_ms
+        self._spool = spool
+        self._counters = counters
+        self._slots = counters.slots
+        self._trusted_proxies = trusted_proxies
+        self._requests, self._received, self._accepted = (
+            counters.slot(name) for name in ("requests_total", "received_total", "accepted_total")
+        )
+
+    def count_request(self) -> None:
+        """Count one request that carries events."""
+        self._slots[self._requests] += 1
+
+    def count_refusal(self, reason: Reason) -> None:
+        """Count one request that was refused whole, here or before it was a request."""
+        self._counters.add(f'refused_total{{reason="{reason.word}"}}')
+
+    def take(self, asked: Asked, kind: str | None, body: bytes) -> None:
+        """Decode and judge the events of a POST.
+
+        Args:
+            asked: Its `check_body` has passed.
+            kind: The type that the path gives to its one event; None for a batch.
+            body: As sent, within BODY_BYTES_MAX.
+        Raises:
+            Refused: none of it can be taken.
+        """
+        if asked.head.encoding and is_gzip(asked.head):
+            body = gunzip(body)
+        asked.batch = batch = decode_batch(body) if kind is None else decode_single(body, kind)
+        self._judge(asked, lambda: list(batch.raws or raw_events(body)))
+
+    def take_pixel(self, asked: Asked) -> None:
+        """Decode and judge the one event of a pixel's query. Raises Refused."""
+        query, asked.head = asked.head.query, asked.head._replace(query=b"")
+        asked.batch = batch = decode_pixel(query.decode("latin-1"), asked.head.referer.decode("latin-1"))
+        self._judge(asked, lambda: list(batch.raws))
+
+    def store(self, asked: Asked, done: Callable[[Refused | None], None]) -> None:
+        """Spool the rows; `done` is called once they are on the disk, and ours from there on, or cannot be."""
+        outcome = asked.outcome
+        packed = outcome.packed
+        accepted, rejected, dropped = len(packed.events), len(packed.failed), len(outcome.dropped)
+        if not accepted and not rejected and not dropped:
+            done(None)
+            return
+        record = frame(encode_packed(packed), accepted, rejected, dropped)
+        self._spool.commit(record, partial(self._stored, outcome, done))
+
+    def _stored(
+        self, outcome: Outcome, done: Callable[[Refused | None], None], problem: SpoolUnavailable | None
+    ) -> None:
+        if problem is not None:
+            done(Refused(Reason.SPOOL_UNAVAILABLE, f"events cannot be stored now ({problem}); send them again"))
+            return
+        slots = self._slots
+        accepted = len(outcome.packed.events)
+        slots[self._received] += accepted + len(outcome.packed.failed) + len(outcome.dropped)
+        slots[self._accepted] += accepted
+        for verdict in outcome.rejected:
+            self._counters.add(f'rejected_total{{reason="{verdict.reason}"}}')
+        for name, count in outcome.counts.items():
+            self._counters.add(name, count)
+        done(None)
+
+    def answer(self, asked: Asked) -> Answer:
+        """What the client is told of events that were stored."""
+        assert asked.access is not None
+        outcome, head = asked.outcome, asked.head
+        accepted = len(outcome.packed.events)
+        if asked.is_plain:
+            return all_accepted(accepted)
+        headers = [JSON, *cors_of(asked.access, head, self.directory)]
+        if accepted and len(headers) > 2:
+            headers += cookie(asked.batch, asked.access)
+        if head.query and asks_debug(head.query):
+            return answer(200, headers, explain(asked.batch, outcome, asked.request))
+        return answer(200, headers, verdict_body(accepted, outcome.rejected))
+
+    def refusal(self, asked: Asked, refused: Refused) -> Answer:
+        """What the client is told when nothing was taken; counts it."""
+        self.count_refusal(refused.reason)
+        return refusal(refused, cors_of(asked.access, asked.head, self.directory))
+
+    def admit(self, key: str, origin: bytes) -> Access:
+        """The source that this key opens to a page of this origin. Raises Refused."""
+        if not key:
+            raise Refused(
+                Reason.KEY_MISSING, "no write key; send it by Basic auth, as writeKey in the body, or as ?writeKey="
+            )
+        access = self.directory.access(key)
+        if access is None:
+            raise Refused(Reason.KEY_UNKNOWN, "no source has this write key; `footfall sources list` shows the keys")
+        if not access.enabled:
+            raise Refused(Reason.SOURCE_DISABLED, f"source {access.source_id} is disabled; use another write key")
+        if access.origins and origin and not access.is_server:
+            sent = origin.decode("latin-1").lower()
+            if sent not in access.origins:
+                raise Refused(
+                    Reason.ORIGIN_NOT_ALLOWED,
+                    f"origin {sent[:200]} is not among those of source {access.source_id}; add it to the source",
+                )
+        return access
+
+    def _judge(self, asked: Asked, raws: Callable[[], list[bytes]]) -> None:
+        head = asked.head
+        asked.access = access = self.admit(presented_key(head, asked.batch), head.origin)
+        asked.request = request = Request(
+            self.now_ms(),
+            access.source_id,
+            access.is_server,
+            address_of(asked.peer, asked.headers, self._trusted_proxies),
+            head.user_agent.decode("latin-1"),
+            (
+                head.mobile_hint.decode("latin-1"),
+                head.platform_hint.decode("latin-1"),
+                head.brands_hint.decode("latin-1"),
+            ),
+            access.environment,
+        )
+        try:
+            asked.outcome = process(asked.batch, request, self.tools, raws)
+        except OSError as problem:  # the one contact with the disk is the salt of a new day
+            raise Refused(
+                Reason.SPOOL_UNAVAILABLE, f"visitors cannot be told apart now ({problem.strerror}); send it again"
+            ) from problem
