@@ -11,7 +11,7 @@ FOOTFALL := $(BIN)/footfall
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit bench bench-tag crash lock tag clean
+.PHONY: help run test check unit bench bench-tag crash fuzz test-firefox lock tag clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,11 @@ bench-tag: js_sdk/node_modules/.done benchmarks/tag/node_modules/.done chromium 
 
 crash: $(VENV)/.test tests/node_modules/.done ## The long crash test: 1,000 kills (the suite runs 50)
 	FOOTFALL_TEST_KILLS=1000 "$(BIN)/python" -m pytest tests/crash -s $(ARGS)
+
+fuzz: $(VENV)/.test tests/node_modules/.done ## The long fuzz tests: hostile and compatibility mutations, funnels
+	FOOTFALL_TEST_MUTATIONS=1000000 "$(BIN)/python" -m pytest tests/plan/test_plan_hostile.py -n 2 -rP $(ARGS)
+	FOOTFALL_TEST_MUTATIONS=60000 "$(BIN)/python" -m pytest tests/plan/test_plan_compat_fuzz.py -n 2 -rP $(ARGS)
+	FOOTFALL_TEST_USERS=10000 "$(BIN)/python" -m pytest tests/sql/test_funnel.py -n 2 $(ARGS)
 
 tag: js_sdk/node_modules/.done ## Build the tag from js_sdk/src
 	cd js_sdk && npm run --silent build

@@ -9,16 +9,20 @@ Floor       Properties are stored as they were sent, so their bytes are read twi
             currency: what no Python around msgspec can beat. It is 1.0 times the untyped decode or more wherever an
             event is little but properties, so the budget is for what the tag sends, and `x floor` is what is ours.
 Method      The default plan. Batches of 1, 10 and 50 events, all of them different (values too); one of them bad; all
-            bad (a required property is missing, another of a wrong type). "tag": with the ids, times and context that
-            the tag sends; else the least that is an event. All sides run in turn in one process, ROUNDS short rounds
-            after a warm-up; CPU time of the thread, the fastest round, since other processes only ever add to it.
-Run         python -m benchmarks.validate             about 40 s
+            bad (a value of a wrong type, and one that is not allowed). "tag": with the ids, times and context that the
+            tag sends; else the least that is an event. A purchase's total is new with each event (verdicts of others
+            fill the memory of verdicts before), or "usual": one of USUAL totals, as prices are. All sides run in turn
+            in one process, REPETITIONS times ROUNDS short rounds after a warm-up; CPU time of the thread, of each
+            repetition the fastest round, since other processes only ever add to it. Medians of the repetitions, of
+            their ratios too, and all that they lie between.
+Run         python -m benchmarks.validate             about 90 s
 """
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -27,13 +31,17 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from benchmarks.table import head, row, spread
 from collector.decode import decode_batch
 from collector.plan import CompiledPlan, Plan, compile_plan, load_plan
+from collector.plan.check import VERDICTS_MAX
 from collector.plan.fast import struct_of, without_patterns
 from collector.record import Envelope
 
 PLAN = Path(__file__).resolve().parent.parent / "schemas"
-ROUNDS = 150
+REPETITIONS, ROUNDS = 5, 40
+USUAL = 200  # totals of orders that are sent again and again
+FAR = 100_000  # the number of a document that no batch holds
 ROUND_NS = 1_000_000  # one timed round; long enough to drown the clock, short enough to fall between other processes
 
 _LINE = {"sku": "A-1001", "name": "Red shoe", "price": 49.75, "quantity": 2, "category": "shoes"}
@@ -58,11 +66,20 @@ CASES: list[tuple[str, str, object]] = [
 ]
 
 
-def fastest(*sides: Callable[[], object]) -> list[float]:
-    """CPU nanoseconds per call of each side, which take turns."""
+def fastest(*sides: Callable[[], object]) -> list[tuple[float, ...]]:
+    """CPU nanoseconds per call of each side, one figure for each repetition; the sides take turns."""
     calls = [max(int(ROUND_NS / max(timed(side, 20), 1.0)), 1) for side in sides]
-    rounds = [[timed(side, count) for side, count in zip(sides, calls, strict=True)] for _ in range(ROUNDS)]
-    return [min(times) for times in zip(*rounds, strict=True)]
+
+    def repetition() -> list[float]:
+        rounds = [[timed(side, count) for side, count in zip(sides, calls, strict=True)] for _ in range(ROUNDS)]
+        return [min(times) for times in zip(*rounds, strict=True)]
+
+    return list(zip(*(repetition() for _ in range(REPETITIONS)), strict=True))
+
+
+def beside(mine: Sequence[float], other: Sequence[float]) -> str:
+    """The ratio of two sides."""
+    return spread([first / second for first, second in zip(mine, other, strict=True)], 2)
 
 
 def timed(call: Callable[[], object], count: int) -> float:
@@ -77,6 +94,7 @@ def timed(call: Callable[[], object], count: int) -> float:
 BATCHES: list[tuple[str, Callable[[int], dict[str, object]], dict[str, object]]] = [
     ("page_view", lambda n: _PAGE | {"load_ms": n, "title": f"Shoe {n}"}, {"load_ms": "fast", "page_type": "landing"}),
     ("purchase", lambda n: _ORDER | {"order_id": f"O-{n}", "value": n + 0.25}, {"value": "free", "currency": "eur"}),
+    ("purchase", lambda n: _ORDER | {"order_id": f"O-{n}", "value": n * 7 % USUAL + 0.25}, {}),
 ]
 SIZES = (1, 10, 50)
 BODIES = 100  # different bodies, so that no value comes back soon
@@ -119,19 +137,22 @@ class Bodies(NamedTuple):
     size: int
     spoiled: int
     bodies: list[bytes]
+    before: list[bytes]  # judged once before, so that nothing of `bodies` is remembered
 
 
 def sent() -> Iterator[Bodies]:
     """All kinds of batches."""
     for event, made, harm in BATCHES:
-        for what in ("valid", "valid, tag", "one bad", "all bad"):
+        kinds = ("valid", "valid, tag", "one bad", "all bad") if harm else ("usual, valid", "usual, valid, tag")
+        for what in kinds:
             for size in SIZES:
                 spoiled = {"one bad": 1, "all bad": size}.get(what, 0)
                 documents = [
                     [made(b * size + n) | (harm if n < spoiled else {}) for n in range(size)] for b in range(BODIES)
                 ]
                 bodies = [body_of(event, some, tag=what.endswith("tag")) for some in documents]
-                yield Bodies(f"{event}, {what}", event, size, spoiled, bodies)
+                others = [body_of(event, [made(FAR + n)]) for n in range(VERDICTS_MAX)] if harm else []
+                yield Bodies(f"{event}, {what}", event, size, spoiled, bodies, others)
 
 
 class _Least(Struct, gc=False):
@@ -151,19 +172,28 @@ def floor_of(plan: Plan, event: str) -> Callable[[bytes], object]:
     return floor
 
 
-def batches(plan: Plan, compiled: CompiledPlan) -> None:
+def batches(plan: Plan) -> None:
     """Print the table of batches."""
     untyped = msgspec.json.Decoder().decode
-    print(f"{'batch':24} {'n':>3} {'B':>4} {'ours ns':>8} {'floor':>6} {'untyped':>7} {'x untyped':>9} {'x floor':>7}")
-    for title, event, size, spoiled, bodies in sent():
+    head("batch", "n", "bytes an event", "ours, ns an event", "untyped decode", "x untyped", "floor", "x floor")
+    for title, event, size, spoiled, bodies, before in sent():
+        compiled = compile_plan(plan)
+        assert not any(judge(compiled, body) for body in before)
         assert sum(judge(compiled, body) for body in bodies) == spoiled * BODIES
         sides: list[Callable[[bytes], object]] = [partial(judge, compiled), untyped]
         if not spoiled:
             sides.append(floor_of(plan, event))
-        ours, theirs, *least = (took / size for took in fastest(*(_in_turn(side, bodies) for side in sides)))
-        line = f"{title:24} {size:>3} {len(bodies[0]) // size:>4} {ours:8.0f}"
-        floor, beside = (f"{least[0]:.0f}", f"{ours / least[0]:.2f}") if least else ("-", "-")
-        print(f"{line} {floor:>6} {theirs:7.0f} {ours / theirs:9.2f} {beside:>7}")
+        ours, theirs, *least = fastest(*(_in_turn(side, bodies) for side in sides))
+        own = [spread([took / size for took in ours], 0), _each(theirs, size), beside(ours, theirs)]
+        row(title, str(size), str(len(bodies[0]) // size), *own, *_floor(ours, least, size))
+
+
+def _floor(ours: Sequence[float], least: list[tuple[float, ...]], size: int) -> tuple[str, str]:
+    return (_each(least[0], size), beside(ours, least[0])) if least else ("", "")
+
+
+def _each(took: Sequence[float], size: int) -> str:
+    return f"{statistics.median(took) / size:,.0f}"
 
 
 def _in_turn(side: Callable[[bytes], object], bodies: list[bytes]) -> Callable[[], object]:
@@ -179,13 +209,14 @@ def main() -> None:
     compiled = compile_plan(plan)
     compile_ms = (time.process_time_ns() - start) / 1e6
     untyped = msgspec.json.Decoder().decode
-    batches(plan, compiled)
-    print(f"\n{'document':38} {'B':>4} {'check ns':>8} {'untyped':>7} {'x untyped':>9}")
+    batches(plan)
+    print()
+    head("document", "bytes", "check, ns", "untyped decode", "x untyped")
     for title, event, document in CASES:
         data = document.encode() if isinstance(document, str) else msgspec.json.encode(document)
         ours, theirs = fastest(partial(compiled.check, event, None, data), partial(untyped, data))
-        print(f"{title:38} {len(data):>4} {ours:8.0f} {theirs:7.0f} {ours / theirs:9.2f}")
-    print(f"compile_plan of {len(plan.events)} events: {compile_ms:.1f} ms")
+        row(title, str(len(data)), spread(ours, 0), _each(theirs, 1), beside(ours, theirs))
+    print(f"\ncompile_plan of {len(plan.events)} events: {compile_ms:.1f} ms")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ stored twice and not merged yet count twice; sampled events count as often as th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -98,6 +98,15 @@ class Trial(Struct):
             total = self.total(case.event, case.version)
             case.of = total.failed if case.change == "accepted" else total.stored
         return self
+
+    def of(self, events: Collection[str]) -> Trial:
+        """What of it concerns these events."""
+        return Trial(
+            {key: total for key, total in self.totals.items() if total.event in events},
+            {key: case for key, case in self.cases.items() if case.event in events},
+            self.left_out,
+            [note for note in self.notes if note.partition("@")[0] in events],
+        )
 
     def counted(self, *changes: str) -> int:
         """Events of these changes; an event with two reasons counts twice."""
@@ -375,8 +384,8 @@ def _judge_failed(ask: Ask, tools: Tools, span: Span, trial: Trial) -> None:
     """Failed events: which of them a replay would store."""
     for page in pages(ask, Wanted(span.from_ms, span.event)):
         for failed in page:
-            outcome = again(failed, tools)
-            stored = outcome.rows.events[0] if outcome is not None and outcome.rows.events else None
+            retried = again(failed, tools)
+            stored = None if retried is None else retried.row
             event = failed.name or failed.event
             found = tools.plan.find(event, None)
             version = stored.event_version if stored else found.major if found else 0

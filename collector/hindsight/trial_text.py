@@ -63,7 +63,7 @@ def as_text(trial: Trial, days: int, plan: str) -> list[str]:
         lines.append(f"  {headline(case)}")
         lines.append(f"      for example {example.message_id}: {example.sentence}")
     if not trial.cases:
-        lines.append("  nothing would be different")
+        lines.append("  nothing would be different for them")
     return [*lines, *_footnotes(trial)]
 
 

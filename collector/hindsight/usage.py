@@ -17,6 +17,7 @@ from msgspec import Struct, field
 from collector.hindsight.ask import Ask, literal, rows, since
 from collector.hindsight.failed import planned_name
 from collector.hindsight.trial import PLANNED
+from collector.hindsight.unplanned import unplanned
 from collector.plan.model import EventPlan, Expected, Plan
 
 DAY_MS = 86_400_000
@@ -182,21 +183,9 @@ def _violations(ask: Ask, from_ms: int, found: Usage) -> None:
 
 def _unplanned(ask: Ask, from_ms: int, found: Usage) -> None:
     """Properties that the plan does not name, with the types they were sent in."""
-    start = "unknown_property:/properties/"
-    # Deeper ones are named with their path; the type of such is not looked up.
-    key = f"replaceAll(replaceAll(substring(violation, {len(start) + 1}), '~1', '/'), '~0', '~')"
-    kind = f"if(position(substring(violation, {len(start) + 1}), '/') > 0, '', toString(JSONType(properties, {key})))"
-    types = {"Int64": "integer", "UInt64": "integer", "Double": "number", "String": "string", "Bool": "boolean",
-             "Array": "array", "Object": "object", "Null": "null"}  # fmt: skip
-    for event, name, sent, count in rows(
-        ask,
-        f"SELECT event, {key} AS name, {kind} AS kind, count() AS n FROM events ARRAY JOIN violations AS violation "
-        f"WHERE {since(from_ms)} AND {PLANNED} AND startsWith(violation, '{start}') "
-        f"GROUP BY event, name, kind ORDER BY n DESC, name, kind LIMIT {TOP} BY event LIMIT {NAMES_MAX}",
-        tuple[str, str, str, int],
-    ):
-        shown = f"{name} ({types[sent]})" if sent in types else name
-        found.of(event).unplanned.append(Counted(shown, count))
+    for one in unplanned(ask, from_ms, TOP):
+        shown = f"{one.name} ({one.kind})" if one.kind else one.name
+        found.of(one.event).unplanned.append(Counted(shown, one.count))
 
 
 def _ends(event: EventPlan, one: EventUsage, today: datetime.date) -> list[str]:

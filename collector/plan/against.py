@@ -1,6 +1,6 @@
-"""The plans a change is compared with: the working folder, its lock, a commit, and what frozen files still say.
+"""The plans a change is compared with: the working folder, its lock, a commit, what runs, and what is frozen.
 
-    FOLDER | lock | git:REF[:PATH] --> Plan
+    FOLDER | lock | live | git:REF[:PATH] --> Plan
 
 A major that an editor has raised is not frozen yet: `plan release` does that. Until then the plan that was released
 stands in for the missing file of history/, so that the folder can be checked.
@@ -10,22 +10,22 @@ from __future__ import annotations
 
 import io
 import re
-import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
 from msgspec.structs import replace
 
 from collector.plan.changes_text import Groups
 from collector.plan.compat import Retired
 from collector.plan.freeze import frozen_text
 from collector.plan.load import FILES_MAX, load_plan
-from collector.plan.lock import LOCK_NAME, read_lock
+from collector.plan.lock import LOCK_NAME, LockReader, read_lock
 from collector.plan.model import EventPlan, Plan
 from collector.plan.problems import PlanError, Problems
-from collector.plan.read import Leaf, Map, Seq, plain, read_file
+from collector.plan.read import Leaf, Map, Seq, content_of, plain, read_file
 from collector.plan.rules import token
 
 # A repository on a slow disk answers in seconds; what takes longer waits for a password or a network.
@@ -52,9 +52,18 @@ def locked_plan(folder: Path) -> Plan:
     return found
 
 
-def live_plan(folder: Path) -> Plan:
-    """What a collector that is configured with this folder acts on: its lock, or its files when it has none."""
-    return released_plan(folder) or load_plan(folder)
+def stored_plan(lock: bytes) -> Plan:
+    """The plan in a lock that the database has.
+
+    Raises:
+        PlanError: another Footfall wrote it.
+    """
+    try:
+        return LockReader().decode(lock, Path("plan_versions"))
+    except (PlanError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        problem = str(error).partition("; ")[0]
+        sentence = f"the live plan is not one that this Footfall reads ({problem}); use the version of the collector"
+        raise PlanError(sentence) from None
 
 
 def working_plan(folder: Path, released: Plan | None) -> Plan:
@@ -88,7 +97,10 @@ def unfrozen(folder: Path, released: Plan | None) -> Iterator[tuple[str, EventPl
         event = released.events.get(path.stem) if released is not None else None
         if event is None:
             continue
-        stated = _VERSION.search(path.read_text("utf-8", errors="replace"))
+        try:
+            stated = _VERSION.search(content_of(path).decode("utf-8", errors="replace"))
+        except OSError:
+            continue  # load_plan says so, with what to do
         target = history_path(event)
         if stated and int(stated[1]) > event.major and not (folder / target).exists():
             yield target, event
@@ -109,7 +121,7 @@ def copy_plan(folder: Path, to: Path) -> None:
     """Copy the YAML files of a plan; nothing else is part of one.
 
     Raises:
-        PlanError: there is no such folder.
+        PlanError: there is no such folder, or a file of it cannot be read.
     """
     if not folder.is_dir():
         raise PlanError(f"{folder}: there is no such folder; name the folder that holds plan.yaml")
@@ -120,7 +132,12 @@ def copy_plan(folder: Path, to: Path) -> None:
             if not any(part.startswith(".") for part in parts):
                 target = to.joinpath(*parts)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, target)
+                try:
+                    target.write_bytes(content_of(path))
+                except OSError:
+                    read_file(path, problems := Problems())
+                    problems.stop_if_any()
+                    raise
 
 
 # Git

@@ -9,6 +9,7 @@ raise.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from functools import cached_property
@@ -22,6 +23,7 @@ from collector.plan.fast import (
     WORD_CHARS_MAX,
     Inexpressible,
     Words,
+    decoders_of,
     has_pattern,
     plain_text,
     struct_of,
@@ -37,8 +39,11 @@ from collector.plan.rules import (
     Mark,
     Marks,
     Violation,
+    Walk,
     decimal_text,
     decode_exact,
+    decode_part,
+    decode_parts,
     fits_of,
     members_of,
     shown,
@@ -47,9 +52,11 @@ from collector.plan.rules import (
 from collector.plan.stored import Extra, masked, moved
 from collector.reason import Reason
 
+log = logging.getLogger("footfall.plan")
+
 PROPERTIES = "/properties"
-# Kept per event, by value and currency: the first to come, more than most shops have prices. Letting newer ones in
-# costs more than it saves where no two orders are alike.
+# Kept per event, by value, each for the currency it first came with: more than most shops have prices. Letting newer
+# ones in costs more than it saves where no two orders are alike.
 VERDICTS_MAX = 1_024
 
 
@@ -91,32 +98,45 @@ class CompiledPlan:
         self.hash = plan.hash
         self._rules = plan.rules
         self._policies = Policies(plan.rules)
-        made = {} if previous is None else previous._made
+        made = {} if previous is None else previous._majors
         limit = plan.limits.max_extra_properties
-        self._made: dict[tuple[object, ...], EventCheck] = {}
 
-        def compiled(event: EventPlan, ends: tuple[date | None, ...]) -> EventCheck:
-            end = min((day for day in ends if day is not None), default=None)
-            key = (event.name, event.major, event.hash, end, limit, newest.get(event.name, event.major))
-            check = made.get(key) if event.hash else None
-            self._made[key] = check = check or EventCheck(event, limit, end, newest.get(event.name, event.major))
+        def compiled(event: EventPlan, end: date | None, newest: int) -> EventCheck:
+            key = (event.name, event.major)
+            facts = (event.hash, limit, end, newest)
+            check = before = made.get(key)
+            if check is None or check.facts != facts or not event.hash:
+                check = EventCheck(event, *facts[1:])
+                if before is not None and before.prepared:
+                    check.prepare()  # here, in the thread that reads plans, not in the one that will ask it at once
+            self._majors[key] = check
             return check
 
-        newest = {name: event.major for name, event in plan.events.items()}
-        self._newest = {name: compiled(event, (event.sunset,)) for name, event in plan.events.items()}
-        self._majors = {(name, check.major): check for name, check in self._newest.items()}
+        self._majors: dict[tuple[str, int], EventCheck] = {}
+        self._newest = {name: compiled(event, event.sunset, event.major) for name, event in plan.events.items()}
         for (name, major), event in plan.history.items():
             accepting = plan.events.get(name)
             until = [entry.until for entry in accepting.accept if entry.major == major] if accepting else []
             ends = [day + timedelta(days=1) for day in until if day is not None]
-            all_ends = (event.sunset, None if accepting is None else accepting.sunset, *ends)
-            self._majors[name, major] = compiled(event, all_ends)
-        self._known: dict[str, str] = {}
-        for name, major in sorted(self._majors):
-            self._known[name] = f"{self._known[name]}, {major}" if name in self._known else str(major)
+            ends += [one.sunset for one in (event, accepting) if one is not None and one.sunset is not None]
+            compiled(event, min(ends, default=None), major if accepting is None else accepting.major)
         self._personal = _common([check.handlers for check in self._majors.values()])
         self.page: PageHandling | None = self._newest["page_view"].page if "page_view" in self._newest else None
         self.event_bytes_max = plan.limits.max_event_bytes
+
+    @cached_property
+    def _stated(self) -> dict[str, str]:
+        """The majors of each event, in words."""
+        stated: dict[str, str] = {}
+        for name, major in sorted(self._majors):
+            stated[name] = f"{stated[name]}, {major}" if name in stated else str(major)
+        return stated
+
+    def prepare(self) -> CompiledPlan:
+        """Compile all events now, not each when it is first asked; the same plan."""
+        for check in self._majors.values():
+            check.prepare()
+        return self
 
     def find(self, event: str, major: int | None) -> EventCheck | None:
         """The event of that name and major, None for the newest; None when the plan has no such event."""
@@ -167,8 +187,8 @@ class CompiledPlan:
 
     def _unplanned(self, event: str, major: int | None, properties: bytes, policy: Policy, handled: bool) -> Checked:
         out = Findings(policy, unknown_max=0)
-        if event in self._known:
-            fix = f"the plan has no {event}@{major}; send version {self._known[event]}, or add this one to the plan"
+        if event in self._stated:
+            fix = f"the plan has no {event}@{major}; send version {self._stated[event]}, or add this one to the plan"
             out.add(Reason.EVENT_VERSION_UNKNOWN, "/event", fix)
         else:
             fix = (
@@ -186,42 +206,62 @@ class CompiledPlan:
 
 
 class EventCheck:
-    """One major version of one event, compiled. `handlers` and `page` say what is done to personal data, by name."""
+    """One major version of one event. `handlers` and `page` say what is done to personal data, by name.
+
+    Its Struct and its rules are made when they are first needed, or by `prepare`: a plan has many events of which a
+    process sees few, and making a Struct takes a third of a millisecond.
+    """
 
     def __init__(self, event: EventPlan, unknown_max: int, ends: date | None, newest: int) -> None:
+        self.facts = (event.hash, unknown_max, ends, newest)  # equal facts are judged alike
         self.major = event.major
         self.sampling = event.sampling
         self.consent = event.consent
         self.handlers = handlers_of(event.properties)
         self.page = page_handling(event.properties)
         self.policies = Policies(event.rules)
+        self.prepared = False
+        self._event = event
         self._unknown_max = unknown_max
-        self._properties = event.properties
         self._ends_ms = FOREVER_MS if ends is None else midnight_ms(ends)
-        what = f"send version {newest}" if newest != event.major else "stop sending it, or move its sunset in the plan"
-        self._ended = Violation(
-            Reason.SUNSET_VERSION, "/event", f"{event.name}@{event.major} was to end before {ends}; {what}"
-        )
         self._conversion = event.semantic.conversion
         self._valid = Checked(event.major, self._conversion, "0", "", (), None)
-        by_name = {prop.name: prop for prop in event.properties}
-        self._value = _Slot(by_name.get(event.semantic.value))
-        self._currency = _Slot(by_name.get(event.semantic.currency))
-        self._decode: Callable[[bytes | Raw], Any] = _never
-        closed = self.policies.look_for((Reason.UNKNOWN_PROPERTY, Reason.UNDECLARED_PII))
-        values, currencies = self._value.names, self._currency.names
-        self._direct = len(values) == len(currencies) == 1 and values != currencies
-        named = {values[0]: "value", currencies[0]: "currency"} if self._direct else {}
-        try:
-            struct, holders = struct_of(event.name, without_patterns(event.properties), closed=closed, named=named)
-        except Inexpressible:
+        self._decode: Callable[[bytes | Raw], Any] = self._first
+        self._plain = self._direct = False
+        self._patterns: list[tuple[Callable[[Any], Any], Words]] = []
+        self._known: dict[Any, Checked] = {}
+
+    def _first(self, properties: bytes | Raw) -> Any:
+        """The decoder until there is one."""
+        self.prepare()
+        return self._decode(properties)
+
+    def prepare(self) -> None:
+        """Make the decoder. Once is enough; two threads that both do make the same."""
+        if self.prepared:
             return
-        self._decode = msgspec.json.Decoder(struct).decode
+        try:
+            decode = self._decoder()
+        except Inexpressible:
+            decode = _never
+        except (TypeError, ValueError) as error:  # what msgspec refuses to make: the rules judge alike, only slower
+            decode = _never
+            log.error("%s@%d is judged by its rules alone: %s", self._event.name, self.major, error)  # noqa: TRY400 - msgspec says what it refuses; no traceback
+        self._decode = decode  # after all else, so that whoever decodes finds the rest
+        self.prepared = True
+
+    def _decoder(self) -> Callable[[bytes | Raw], Any]:
+        """The decoder of its Struct, and what must be asked of a decoded event. Raises Inexpressible."""
+        event, values, currencies = self._event, self._value.names, self._currency.names
+        direct = len(values) == len(currencies) == 1 and values != currencies
+        named = {values[0]: "value", currencies[0]: "currency"} if direct else {}
+        properties = without_patterns(event.properties)
+        struct, holders = struct_of(event.name, properties, closed=self._closed, named=named)
         self._value_fields = [holders[name] for name in values]
         self._currency_fields = [holders[name] for name in currencies]
-        self._plain = not (values or currencies or self.handlers or any(has_pattern(p.type) for p in event.properties))
         words = {prop.name: words_of(prop.type) for prop in event.properties if has_pattern(prop.type)}
-        currency = words.pop(event.semantic.currency, None) if self._direct else None  # _valued asks this one
+        self._plain = not (values or currencies or self.handlers or words)
+        currency = words.pop(event.semantic.currency, None) if direct else None  # _valued asks this one
         self._currencies = Words(None) if currency is None else currency
         self._patterns = [
             (attrgetter(holders[name]), words[prop.name])
@@ -229,45 +269,65 @@ class EventCheck:
             if prop.name in words
             for name in (prop.name, *prop.aliases)
         ]
+        self._direct = direct and not self.handlers and not self._patterns
         # What is personal is not remembered, for it would outlive its event.
-        personal = any(by_name[name].type.sensitive for name in (values[:1] + currencies[:1]))
-        self._known: dict[tuple[Any, Any], Checked] = {}
-        self._known_max = 0 if personal else VERDICTS_MAX
+        personal = {*values, *currencies} & {prop.name for prop in event.properties if prop.type.sensitive}
+        self._room = VERDICTS_MAX if self._direct and not personal else 0
+        return msgspec.json.Decoder(struct).decode
 
     @cached_property
-    def _walk(self) -> Callable[[dict[str, Any], str, Findings], dict[str | int, Marks]]:
-        # Only an event with violations is walked, and making the walk is two fifths of compiling a plan.
-        return members_of(self._properties)
+    def _walk(self) -> Walk:
+        return members_of(self._event.properties)
 
-    def check(  # noqa: PLR0911 - a list of questions, each with its way out
+    @cached_property
+    def _accepted(self) -> dict[str, Callable[[Raw], object]]:
+        return decoders_of(self._event.properties, closed=self._closed)
+
+    @property
+    def _closed(self) -> bool:
+        return self.policies.look_for((Reason.UNKNOWN_PROPERTY, Reason.UNDECLARED_PII))
+
+    @cached_property
+    def _value(self) -> _Slot:
+        return self._slot(self._event.semantic.value)
+
+    @cached_property
+    def _currency(self) -> _Slot:
+        return self._slot(self._event.semantic.currency)
+
+    def _slot(self, name: str) -> _Slot:
+        return _Slot(next((prop for prop in self._event.properties if prop.name == name), None))
+
+    def check(
         self, properties: bytes | Raw, environment: str = PROD, now_ms: int = 0, handled: bool = False
     ) -> Checked:
         """The verdict on one event of this major version; see CompiledPlan.check, and for its cost decisions/0008."""
         if now_ms >= self._ends_ms or handled:
             return self._walked(properties, environment, now_ms, handled)
-        decode = self._decode
         try:
-            sent = decode(properties)
+            sent = self._decode(properties)
         except Exception:  # msgspec's own errors, UnicodeDecodeError, RecursionError: the walk will tell
             return self._walked(properties, environment, now_ms)
         if self._plain:
             return self._valid
-        if self._patterns and not self._match(sent):
-            return self._walked(properties, environment, now_ms)
         if self._direct:
-            number, currency = sent.value, sent.currency
+            checked = self._known.get(sent.value)
+            if checked is not None and checked.currency == sent.currency:
+                return checked
+            checked = self._valued(sent.value, sent.currency)
         else:
-            number, currency = _first(sent, self._value_fields), _first(sent, self._currency_fields)
-        checked = self._known.get((number, currency)) or self._valued(number, currency)
-        if checked is None:
-            return self._walked(properties, environment, now_ms)
-        if not self.handlers:
+            checked = self._indirect(sent, properties)
+        return checked or self._walked(properties, environment, now_ms)
+
+    def _indirect(self, sent: Any, properties: bytes | Raw) -> Checked | None:
+        """The verdict on a decoded event of more kinds; None when the walk must find it."""
+        for read, words in self._patterns:
+            if words[read(sent)] is None:
+                return None
+        checked = self._valued(_first(sent, self._value_fields), _first(sent, self._currency_fields))
+        if checked is None or not self.handlers:
             return checked
         return structs.replace(checked, properties=_handled(bytes(properties), self.handlers))
-
-    def _match(self, sent: Any) -> bool:
-        """Do the texts match their patterns, which `_decode` does not look at?"""
-        return all(words[read(sent)] is not None for read, words in self._patterns)
 
     def _valued(self, number: Any, sent: Any) -> Checked | None:
         """The verdict on a valid event with these; None when the walk must read them."""
@@ -275,8 +335,9 @@ class EventCheck:
         if value is None or currency is None:
             return None
         checked = Checked(self.major, self._conversion, value, currency, (), None, None, None, _NO_EXTRA)
-        if len(self._known) < self._known_max and len(value) + len(currency) <= WORD_CHARS_MAX:
-            self._known[number, sent] = checked
+        if self._room and len(value) + len(currency) <= WORD_CHARS_MAX and number not in self._known:
+            self._known[number] = checked
+            self._room -= 1
         return checked
 
     def _walked(
@@ -287,16 +348,18 @@ class EventCheck:
         value, currency = "0", ""
         marks: Marks = None
         if now_ms >= self._ends_ms:
-            out.add(self._ended.reason, self._ended.pointer, self._ended.fix)
+            out.add(Reason.SUNSET_VERSION, "/event", self._ended())
         try:
-            document = decode_exact(sent)
-            if isinstance(document, dict):
-                marks = within = self._walk(document, PROPERTIES, out)
-                currency = self._currency_of(document)
-                value, too_long = self._value_of(document, out)
+            parts = decode_parts(sent)
+            if parts is not None:
+                document = self._doubtful(parts)
+                marks = within = self._walk(document, PROPERTIES, out, parts)
+                currency = str(self._currency.valid_in(parts, document)[1] or "")
+                value, too_long = self._value_of(parts, document, out)
                 if too_long:
                     within[too_long] = Mark.MOVED
             else:
+                document = decode_exact(sent)
                 fix = f"properties is {shown(document)}, it must be an object; send {{}} when there are none"
                 if out.add(Reason.WRONG_TYPE, PROPERTIES, fix) is Action.STRIP:
                     marks = Mark.MOVED
@@ -305,11 +368,27 @@ class EventCheck:
             fix = "properties cannot be checked; send a JSON object with fewer levels and shorter numbers"
             marks = Mark.MOVED if out.add(Reason.WRONG_TYPE, PROPERTIES, fix) is Action.STRIP else None
         own = sent if handled else _handled(sent, self.handlers)
-        return _concluded(Checked(self.major, self._conversion, value, currency, (), None), out, marks, sent, own)
+        checked = Checked(self.major, self._conversion, value, currency, (), None)
+        return _concluded(checked, out, marks, sent, own)
 
-    def _value_of(self, document: dict[str, Any], out: Findings) -> tuple[str, str]:
+    def _ended(self) -> str:
+        _, _, ends, newest = self.facts
+        what = f"send version {newest}" if newest != self.major else "stop sending it, or move its sunset in the plan"
+        return f"{self._event.name}@{self.major} was to end before {ends}; {what}"
+
+    def _doubtful(self, parts: dict[str, Raw]) -> dict[str, Any]:
+        """The members in which there may be something to find, decoded: not those that their own decoder takes."""
+        accepted, found = self._accepted, {}
+        for key, part in parts.items():
+            try:
+                accepted[key](part)
+            except Exception:  # not planned, or anything that msgspec refuses, or something it does not know to say
+                found[key] = decode_part(part)
+        return found
+
+    def _value_of(self, parts: dict[str, Raw], document: dict[str, Any], out: Findings) -> tuple[str, str]:
         """The value's decimal text, "0" when there is none that is valid; and its name when it must be stripped."""
-        name, entry = self._value.valid_in(document)
+        name, entry = self._value.valid_in(parts, document)
         if entry is None:
             return "0", ""
         text = decimal_text(entry)
@@ -318,9 +397,6 @@ class EventCheck:
             action = out.add(Reason.CONSTRAINT, f"{PROPERTIES}/{token(name)}", fix)
             return "0", name if action is Action.STRIP else ""
         return text, ""
-
-    def _currency_of(self, document: dict[str, Any]) -> str:
-        return str(self._currency.valid_in(document)[1] or "")
 
 
 def _first(sent: Any, fields: list[str]) -> Any:
@@ -339,13 +415,19 @@ class _Slot:
         self.names = () if prop is None else (prop.name, *prop.aliases)
         self._fits = None if prop is None else fits_of(prop.type)
 
-    def valid_in(self, document: dict[str, Any]) -> tuple[str, Any]:
-        """The name it was sent under and its value; None when it was not sent or is not valid."""
+    def valid_in(self, parts: dict[str, Raw], document: dict[str, Any]) -> tuple[str, Any]:
+        """The name it was sent under and its value; None when it was not sent or is not valid.
+
+        Args:
+            parts: All members.
+            document: Those that may be invalid, decoded.
+        """
         for name in self.names:
             if name in document:
                 entry = document[name]
-                valid = entry is not None and self._fits is not None and self._fits(entry)
-                return name, entry if valid else None
+                return name, entry if entry is not None and self._fits is not None and self._fits(entry) else None
+            if name in parts:
+                return name, decode_part(parts[name])
         return "", None
 
 

@@ -24,7 +24,6 @@ from collector.plan.changes import (
     Finding,
     next_version,
     parts_of,
-    worst,
 )
 from collector.plan.compat_types import compare_members, described, kinds_by_pointer
 from collector.plan.model import PROD, EventPlan, Plan, Property, Rule, Rules, Semantic, Type
@@ -110,7 +109,6 @@ def compare(
             findings.extend(_Judge(name, today, (seen or {}).get(name, {}), kept).event(before, event, new))
         findings.extend(_dead(event, today))
     findings.extend(_frozen(old, new))
-    findings.sort(key=lambda finding: (finding.event, -finding.bump, finding.pointer, finding.rule))
     return _summed(old, new, findings)
 
 
@@ -119,16 +117,19 @@ def _finding(rule: str, event: str, pointer: str, sentence: str) -> Finding:
 
 
 def _summed(old: Plan, new: Plan, findings: list[Finding]) -> Changes:
-    """The versions of each changed event and of the plan."""
+    """The findings in order, and the versions of each changed event and of the plan."""
     by_event: dict[str, list[Finding]] = {}
     for finding in findings:
         by_event.setdefault(finding.event, []).append(finding)
     events: dict[str, EventChange] = {}
-    for name, found in by_event.items():
+    ordered: list[Finding] = []
+    for name, found in sorted(by_event.items()):
+        found.sort(key=_order)
+        ordered += found
         if name == WHOLE_PLAN:
             continue
         before, after = old.events.get(name), new.events.get(name)
-        bump = worst(found)
+        bump = found[0].bump
         if before is None or after is None:
             stated = "" if after is None else after.version
             events[name] = EventChange(event=name, bump=bump, old=before.version if before else "", stated=stated,
@@ -136,20 +137,25 @@ def _summed(old: Plan, new: Plan, findings: list[Finding]) -> Changes:
             continue
         asked = after.major > before.major and (name, before.major) in new.history
         # What only ends an older major leaves the numbers of the newest alone.
-        own = worst(finding for finding in found if finding.rule not in ("ACCEPT_REMOVED", "HISTORY_EDITED"))
+        own = next((one.bump for one in found if one.rule not in ("ACCEPT_REMOVED", "HISTORY_EDITED")), Bump.PATCH)
         events[name] = EventChange(
             event=name,
             bump=bump,
             old=before.version,
             stated=after.version,
-            next=next_version(before.version, after.version, max(own, Bump.PATCH)),
+            next=next_version(before.version, after.version, own),
             asked=asked,
         )
-    bump = worst(findings)
+    bump = max((found[0].bump for found in by_event.values()), default=Bump.NONE)
     asked = parts_of(new.version)[0] > parts_of(old.version)[0]
     plan = EventChange(event=WHOLE_PLAN, bump=bump, old=old.version, stated=new.version,
                        next=next_version(old.version, new.version, bump), asked=asked)  # fmt: skip
-    return Changes(findings=tuple(findings), events=events, plan=plan)
+    return Changes(findings=tuple(ordered), events=events, plan=plan)
+
+
+def _order(finding: Finding) -> tuple[int, str, str]:
+    """Worst first, then by place."""
+    return -finding.bump, finding.pointer, finding.rule
 
 
 # The plan as a whole

@@ -16,7 +16,7 @@ import msgspec
 
 from collector.plan.model import Pii, Property, Type
 from collector.plan.problems import fold
-from collector.plan.rules import complaints_of, token
+from collector.plan.rules import fits_of, token
 
 # Adds one finding: rule, pointer, sentence.
 Add: TypeAlias = Callable[[str, str, str], None]
@@ -88,6 +88,37 @@ def _removed(prop: Property, fresh: list[Property], pointer: str, add: Add) -> N
 def _compare_property(old: Property, new: Property, at: str, add: Add, added: Added) -> None:
     if old == new:
         return
+    try:
+        told = _told(old, new, at)
+    except TypeError:  # an example that is a list or an object has no hash
+        told = _told.__wrapped__(old, new, at)
+    for rule, prop, pointer, words in told:
+        if prop is None:
+            add(rule, pointer, words)
+        else:
+            added(prop, pointer, words)
+
+
+# Of each finding about a property its rule, pointer and sentence; of each new name the property, pointer and name.
+_Told: TypeAlias = tuple[tuple[str, Property | None, str, str], ...]
+
+
+@lru_cache(maxsize=4_096)  # one edit of a group or a type is the same pair of properties in very many events
+def _told(old: Property, new: Property, at: str) -> _Told:
+    """All there is to say of a property that changed, in order; which event it is in plays no part."""
+    told: list[tuple[str, Property | None, str, str]] = []
+
+    def add(rule: str, pointer: str, sentence: str) -> None:
+        told.append((rule, None, pointer, sentence))
+
+    def added(prop: Property, pointer: str, name: str) -> None:
+        told.append(("", prop, pointer, name))
+
+    _judge_property(old, new, at, add, added)
+    return tuple(told)
+
+
+def _judge_property(old: Property, new: Property, at: str, add: Add, added: Added) -> None:
     name = spoken(at)
     if new.required and not old.required:
         add("REQUIRED_ADDED", at, f"{name} is required now; events without it are refused")
@@ -179,8 +210,9 @@ def _compare_scalar(old: Type, new: Type, at: str, add: Add) -> None:
     """Listed values are compared as the sets they are; other values by their bounds."""
     name = spoken(at)
     if old.enum is not None:
-        before = [value for value in old.enum if not complaints_of(_bare(old), value)]
-        lost = [value for value in before if complaints_of(_bare(new), value)]
+        fitted, fits = _fitting(old), _fitting(new)
+        before = [value for value in old.enum if fitted(value)]
+        lost = [value for value in before if not fits(value)]
         for value in lost:
             add("ENUM_VALUE_REMOVED", at, f"{name} may no longer be {_json(value)}")
         if new.enum is None:
@@ -188,7 +220,7 @@ def _compare_scalar(old: Type, new: Type, at: str, add: Add) -> None:
                 add("ENUM_REMOVED", at, f"{name} may be any {new.kind} now, not only listed values")
             return
         for value in new.enum:
-            if value not in before and not complaints_of(_bare(new), value):
+            if value not in before and fits(value):
                 add("ENUM_VALUE_ADDED", at, f"{name} may also be {_json(value)}")
         return
     if new.enum is not None:
@@ -207,8 +239,10 @@ def _compare_scalar(old: Type, new: Type, at: str, add: Add) -> None:
         _digits(old, new, at, add)
 
 
-def _bare(kind: Type) -> Type:
-    return msgspec.structs.replace(kind, examples=())
+def _fitting(kind: Type) -> Callable[[str | int], bool]:
+    """Is a value that is listed valid by all else that the type says, too?"""
+    rest, listed = fits_of(msgspec.structs.replace(kind, enum=None)), kind.enum
+    return rest if listed is None else lambda value: value in listed and rest(value)
 
 
 def _json(value: Any) -> str:

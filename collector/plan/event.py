@@ -88,7 +88,7 @@ class EventReader:
         use = found.entries.get("use")
         for item in use.items if isinstance(use, Seq) else ():
             group = str(plain(item))
-            if group not in self._groups:
+            if group not in self._groups and not self._problems.lost(group):
                 self._problems.add(item.mark, f'the group "{group}" is not known{nearest(group, self._groups)}')
             for prop in self._groups.get(group, ()):
                 if prop.name in joined:

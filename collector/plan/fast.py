@@ -9,9 +9,10 @@ Struct: such an event always walks its rules.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import GenericAlias, MappingProxyType
 from typing import Annotated, Any, Literal, Union
 
@@ -50,8 +51,8 @@ def plain_text(number: Any) -> str | None:
         # Above its lower bound msgspec writes a float as repr does, without an exponent and in half the time.
         if _WRITTEN_OUT_FROM <= number < _EXACT_BELOW:
             text = _json_of(number).decode()
-            # Most often 1 or 2 places; otherwise at most 4.
-            return text if text[-2] == "." or text[-3] == "." or "." in text[-5:] else None
+            # Most often 2 places or 1; otherwise at most 4.
+            return text if text[-3] == "." or text[-2] == "." or "." in text[-5:] else None
         if number < 0:
             positive = plain_text(-number)
             return positive and f"-{positive}"
@@ -135,6 +136,19 @@ def struct_of(
         name, fields, kw_only=True, frozen=True, gc=False, forbid_unknown_fields=closed, module=__name__
     )
     return made_struct, holders
+
+
+def decoders_of(properties: tuple[Property, ...], *, closed: bool) -> dict[str, Callable[[Raw], object]]:
+    """For each property, by name and alias, what decodes its value when it is valid and raises when it may not be.
+
+    A property of a type that msgspec cannot check as strictly as the rules do, or refuses, is left out.
+    """
+    made: dict[str, Callable[[Raw], object]] = {}
+    for prop in properties:
+        with contextlib.suppress(Inexpressible, TypeError, ValueError):
+            decode = msgspec.json.Decoder(_type(prop.type, closed=closed)).decode
+            made.update(dict.fromkeys((prop.name, *prop.aliases), decode))
+    return made
 
 
 def _type(kind: Type, *, closed: bool) -> Any:

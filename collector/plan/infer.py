@@ -151,7 +151,7 @@ class Seen(Struct):
 
 def draft_of(seen: Seen, name: str) -> Draft:
     """The plan that says what was seen."""
-    draft = Draft(name=name, source="events that were stored")
+    draft = Draft(name=name, source="events that were stored", made="inferred")
     for event, evidence in sorted(seen.events.items()):
         count = seen.counts.get(event, evidence.seen)
         described = f"Inferred from {evidence.seen:,} of {count:,} events; say what it means."

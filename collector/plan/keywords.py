@@ -46,16 +46,18 @@ Table: TypeAlias = Mapping[str, Shape]
 
 def _leaf(fits: Callable[[Scalar], bool], must: str, schema: dict[str, Any]) -> Shape:
     def complaint(value: Value) -> str | None:
-        return None if isinstance(value, Leaf) and fits(value.value) else f"must be {must}{_found(value)}"
+        return None if isinstance(value, Leaf) and fits(value.value) else f"must be {must}{_found(value, fits)}"
 
     return Shape(complaint, schema)
 
 
-def _found(value: Value) -> str:
-    """What was read instead, where that is not what the editor sees."""
-    if isinstance(value, Leaf) and (value.value is None or isinstance(value.value, bool | int | float)):
-        kind = {type(None): "nothing", bool: "a boolean"}.get(type(value.value), "a number")
-        return f", this is {kind}; put it in quotes if it is text" if kind != "nothing" else ", this is empty"
+def _found(value: Value, fits: Callable[[Scalar], bool]) -> str:
+    """What was read instead, where that is not what the editor sees; quotes are advised where they would help."""
+    if isinstance(value, Leaf) and value.value is None:
+        return ", this is empty"
+    if isinstance(value, Leaf) and isinstance(value.value, bool | int | float):
+        kind = "a boolean" if isinstance(value.value, bool) else "a number"
+        return f", this is {kind}" + ("; put it in quotes if it is text" if fits(str(value.value).lower()) else "")
     return ""
 
 
@@ -299,7 +301,7 @@ SEMANTIC: dict[str, Shape] = {
     "conversion": _among("macro", "micro").says("It counts as a conversion."),
     "value": text.says("The property with its worth."),
     "currency": text.says("The property with the currency of its worth."),
-    "dedupe_by": text.says("The property that tells two of them apart, however often they are sent."),
+    "dedupe_by": text.says("The property that tells two of them apart: the typed view marks repeats as is_repeat."),
 }
 
 SAMPLING: dict[str, Shape] = {
@@ -346,7 +348,7 @@ EVENT: dict[str, Shape] = {
     "properties": PROPERTIES,
     "semantic": block(SEMANTIC).says("What it means to the reports."),
     "sampling": block(SAMPLING, "rate").says("Store a share of it."),
-    "consent": words.says("Purposes the visitor must have agreed to; without them it is dropped and counted."),
+    "consent": words.says("Purposes the visitor must have agreed to; typed helpers tell the tag, which waits for it."),
     "sunset": date.says("From this day (UTC) on it violates sunset_version."),
     "expect": block(EXPECT).says("How many are usual."),
     "accept": blocks(ACCEPT, "major").says("Older majors that may still be sent."),

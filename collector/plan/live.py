@@ -2,9 +2,10 @@
 
     plan.lock --stat, twice a second--> changed? --LockReader--> Plan --CompiledPlan(previous)--> handed over, whole
 
-Only what changed is made anew: events are reused by their bytes, their decoders by their hash. A lock that cannot be
-used changes nothing: the plan that runs goes on, one line in the log says why, and it is counted. A folder without
-plan.lock is compiled from its YAML at the start, and stays as it was then until there is a lock.
+Only what changed is made anew: lines of the lock that are the same keep their events, and events of the same hash their
+decoders, each of which is made when its event is first seen. A lock that cannot be used changes nothing: the plan that
+runs goes on, one line in the log says why, and it is counted. A folder without plan.lock is compiled from its YAML at
+the start, and stays as it was then until there is a lock.
 """
 
 from __future__ import annotations

@@ -119,11 +119,16 @@ def read_lock(path: Path) -> Plan:
 
 
 class LockReader:
-    """Reads locks, one after the other. An event whose line has not changed since the last is the same object again."""
+    """Reads locks, one after the other. An event whose line has not changed since the last is the same object again.
+
+    A line that is byte for byte that of the last lock is neither parsed nor hashed again: its digest is known, and the
+    hash of the whole is made of digests. So an edit of one event of a thousand costs little more than reading the file.
+    """
 
     def __init__(self) -> None:
-        self._events: dict[bytes, EventPlan] = {}
+        self._events: dict[bytes, EventPlan] = {}  # by digest
         self._rules: dict[bytes, Rules] = {}
+        self._lines: dict[bytes, _Line] = {}  # of the last lock that was believed, by their first bytes
 
     def read(self, path: Path) -> Plan:
         """As `read_lock`."""
@@ -151,39 +156,74 @@ class LockReader:
 
     def decode(self, data: bytes, path: Path) -> Plan:
         """The plan in the bytes of a lock; `path` is for messages. Raises PlanError, or an error of msgspec."""
-        stated = _decode_format(data).format
-        if stated != LOCK_FORMAT:
-            sentence = f"the lock is in format {stated}, this Footfall reads format {LOCK_FORMAT}; {_ADVICE}"
-            raise PlanError(f"{Mark(str(path), 1, 1)}: {sentence}")
-        lock = _decode_lock(data)
-        digests = [
-            {name: blake2b(raw, digest_size=_DIGEST_BYTES).digest() for name, raw in part.items()}
-            for part in (lock.events, lock.history)
-        ]
-        found = _combined(bytes(lock.head), *digests)
-        if found != lock.hash:
-            sentence = (
-                f"the lock's hash is {lock.hash[:12]}…, what it holds has {found[:12]}…: it was edited; {_ADVICE}"
-            )
-            raise PlanError(f"{Mark(str(path), 2, 1)}: {sentence}")
-        head = _decode_head(lock.head)
+        parts = self._by_lines(data) or self._whole(data, path)
+        head = _decode_head(parts.head)
         fresh: dict[bytes, EventPlan] = {}
-        events = {name: self._event(raw, digests[0][name], fresh) for name, raw in lock.events.items()}
-        history = {_key(name): self._event(raw, digests[1][name], fresh) for name, raw in lock.history.items()}
-        self._events = fresh
+        events = {line.name: self._event(line, fresh) for line in parts.events}
+        history = {_key(line.name): self._event(line, fresh) for line in parts.history}
         rules = self._settled(head.rules)
+        self._events = fresh
+        self._lines = {_start(line.text): line for line in (*parts.events, *parts.history) if line.text}
         if len(self._rules) > 10_000:  # each is a few hundred bytes; there are seldom more than a dozen
             self._rules.clear()
         facts = {field: getattr(head, field) for field in _SHARED}
-        return Plan(**facts, events=events, history=history, rules=rules, hash=found, folder=str(path.parent))
+        return Plan(**facts, events=events, history=history, rules=rules, hash=parts.hash, folder=str(path.parent))
 
-    def _event(self, raw: Raw, digest: bytes, fresh: dict[bytes, EventPlan]) -> EventPlan:
-        event = self._events.get(digest)
+    def _whole(self, data: bytes, path: Path) -> _Found:
+        """All parts of a lock, however its JSON is broken into lines."""
+        try:
+            lock = _decode_lock(data)
+        except msgspec.ValidationError:
+            _check_format(_decode_format(data).format, path)
+            raise
+        _check_format(lock.format, path)
+        events, history = (
+            [_Line(name, _digest(raw), raw) for name, raw in part.items()] for part in (lock.events, lock.history)
+        )
+        found = _combined(bytes(lock.head), events, history)
+        if found != lock.hash:
+            raise PlanError(
+                f"{Mark(str(path), 2, 1)}: the lock's hash is {lock.hash[:12]}…, what it holds has {found[:12]}…: "
+                f"it was edited; {_ADVICE}"
+            )
+        return _Found(lock.head, events, history, found)
+
+    def _by_lines(self, data: bytes) -> _Found | None:
+        """The same of a lock that is laid out as `lock_bytes` does; None for any other, and for whatever is odd.
+
+        Nothing is believed here that `_whole` would not: the hash must be right, and where it is not, that one says so.
+        """
+        lines = data.split(b"\n")
+        try:
+            lock = _decode_lock(b'%s%s%s"events":{},"history":{}}' % tuple(lines[:3]))
+            after = lines.index(b'"history":{}}' if lines[-2] == b'"history":{}}' else b'"history":{')
+            events = [self._line(text) for text in _section(lines[3:after], b'"events":{', b"},")]
+            history = [self._line(text) for text in _section(lines[after:-1], b'"history":{', b"}}")]
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError, ValueError, IndexError):
+            return None
+        found = _combined(bytes(lock.head), events, history)
+        if lines[-1] or lock.format != LOCK_FORMAT or lock.hash != found:
+            return None
+        return _Found(lock.head, events, history, found)
+
+    def _line(self, text: bytes) -> _Line:
+        """What stands in one line, as it was found before where that is the same. Raises ValueError."""
+        known = self._lines.get(_start(text))
+        if known is not None and known.text == text:
+            return known
+        if not text.endswith(b"},"):
+            raise ValueError(text)
+        ((name, raw),) = _decode_line(b"{%s}" % text[:-1]).items()
+        return _Line(name, _digest(raw), raw, text)
+
+    def _event(self, line: _Line, fresh: dict[bytes, EventPlan]) -> EventPlan:
+        event = self._events.get(line.digest)
         if event is None:
-            locked = _decode_event(raw)
+            locked = _decode_event(line.raw)
             facts = {field: getattr(locked, field) for field in _EVENT_FIELDS}
             event = EventPlan(**facts | {"rules": self._settled(facts["rules"])})
-        fresh[digest] = event
+        fresh[line.digest] = event
+        line.raw = _NOTHING  # it would hold its line a second time
         return event
 
     def _settled(self, raw: Raw) -> Rules:
@@ -199,6 +239,54 @@ class LockReader:
                 raise msgspec.ValidationError("rules that do not name every class of violation")
             self._rules[text] = rules
         return rules
+
+
+class _Line(Struct, gc=False):
+    """An event as it stands in a lock: its key there, its digest, its JSON until that is decoded, and its line."""
+
+    name: str
+    digest: bytes
+    raw: Raw
+    text: bytes = b""
+
+
+class _Found(Struct, gc=False):
+    """What is in a lock whose hash is right."""
+
+    head: Raw
+    events: list[_Line]
+    history: list[_Line]
+    hash: str
+
+
+_NOTHING = Raw(b"")
+
+
+def _section(lines: list[bytes], opening: bytes, closing: bytes) -> list[bytes]:
+    """The lines of one part of a lock, each with a comma after it. Raises ValueError."""
+    if lines == [opening + closing]:
+        return []
+    if lines[0] != opening or not lines[-1].endswith(closing):
+        raise ValueError(opening)
+    return [*lines[1:-1], lines[-1].removesuffix(closing) + b","]
+
+
+def _start(text: bytes) -> bytes:
+    """What tells a line from others in most cases: its key. That it is the same line is for an equation to say."""
+    return text[: text.find(b'":')]
+
+
+def _digest(raw: bytes | Raw) -> bytes:
+    return blake2b(raw, digest_size=_DIGEST_BYTES).digest()
+
+
+def _check_format(stated: int, path: Path) -> None:
+    if stated != LOCK_FORMAT:
+        sentence = (
+            f"the lock is in format {stated}, this Footfall reads format {LOCK_FORMAT}; "
+            "run the Footfall that wrote it, or a newer one"
+        )
+        raise PlanError(f"{Mark(str(path), 1, 1)}: {sentence}")
 
 
 class _Format(Struct):
@@ -256,11 +344,13 @@ _LockedEvent: Any = msgspec.defstruct(
 )
 _decode_format = msgspec.json.Decoder(_Format).decode
 _decode_lock = msgspec.json.Decoder(_Lock).decode
+_decode_line = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_head = msgspec.json.Decoder(_Head).decode
 _decode_event = msgspec.json.Decoder(_LockedEvent).decode
 _decode_rules = msgspec.json.Decoder(dict[str, dict[str, Rule]]).decode
 
-_ADVICE = "write it anew with `footfall plan release`"
+# A release compares with the lock that is there, so it does not write over one that it cannot read.
+_ADVICE = "take it from version control, or delete it and run `footfall plan release`, which then compares with nothing"
 
 
 class _Parts:
@@ -276,17 +366,17 @@ class _Parts:
     def hash(self) -> str:
         """The hash of the plan."""
         parts = (self.events, self.history)
-        return _combined(self.head, *(
-            {name: blake2b(text, digest_size=_DIGEST_BYTES).digest() for name, text in part.items()} for part in parts
-        ))  # fmt: skip
+        return _combined(
+            self.head, *([_Line(name, _digest(text), _NOTHING) for name, text in part.items()] for part in parts)
+        )
 
 
-def _combined(head: bytes, *parts: dict[str, bytes]) -> str:
+def _combined(head: bytes, *parts: list[_Line]) -> str:
     """The hash of a plan from its head and the digests of its lines."""
     found = blake2b(head, digest_size=_DIGEST_BYTES)
     for part in parts:
-        for name in sorted(part):
-            found.update(b"\n%s\n%s" % (name.encode(), part[name]))
+        pairs = sorted((line.name, line.digest) for line in part)
+        found.update(b"".join([b"\n%s\n%s" % (name.encode(), digest) for name, digest in pairs]))
         found.update(b"\n\n")
     return found.hexdigest()
 

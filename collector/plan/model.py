@@ -82,8 +82,9 @@ class Rule(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown
 class Pii(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A value about a person: what it is, and what the collector does to it before anything is written.
 
-    keep: nothing; sha256: a keyed hash; mask: all of it; mask_detected: the parts that look like personal data;
-    strip_query_except: an address loses its query but for the parameters in `keep`; drop: the value is not stored.
+    keep: nothing; sha256: a hash without a key, so that equal values stay equal and can be joined with other tables;
+    mask: all of it; mask_detected: the parts that look like personal data; strip_query_except: an address loses its
+    query but for the parameters in `keep`; drop: the value is not stored.
     """
 
     pii_class: str

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
+from functools import cache
 
 from msgspec import Struct
 
@@ -67,6 +68,7 @@ class Policies:
         )
 
 
+@cache  # one for each action; nobody changes a policy
 def policy_of_all(action: Action) -> Policy:
     """One action for every class."""
     return Policy(dict.fromkeys(Reason, action))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import NamedTuple
 
 _SEPARATORS = {ord(char): None for char in "_-. "}
@@ -29,6 +30,9 @@ class Problems:
 
     def __init__(self) -> None:
         self._found: dict[tuple[Mark, str], None] = {}
+        self._alike: set[Mark] = set()
+        self._cycles: set[frozenset[str]] = set()
+        self._lost: set[str] = set()
 
     def __bool__(self) -> bool:
         return bool(self._found)
@@ -37,16 +41,37 @@ class Problems:
         """Record one mistake."""
         self._found[mark, sentence] = None
 
+    def of(self, name: str) -> bool:
+        """Is something wrong with the file of this name? Then what follows from it is no mistake of its own."""
+        return any(Path(mark.file).stem == name for mark, _ in self._found)
+
+    def lose(self, name: str) -> None:
+        """Remember that nothing can be known of the file of this name."""
+        self._lost.add(name)
+
+    def lost(self, *names: str) -> bool:
+        """Could one of these files not be read at all? Then nobody knows what it would have defined."""
+        return not self._lost.isdisjoint(names)
+
+    def add_cycle(self, mark: Mark, names: Sequence[str]) -> None:
+        """Record that a type contains itself through these, once for each cycle, wherever it is entered."""
+        if frozenset(names) not in self._cycles:
+            self._cycles.add(frozenset(names))
+            path = " -> ".join([*names, names[0]])
+            self.add(mark, f"the type {names[0]} contains itself ({path}); break the cycle")
+
     def add_alike(self, names: Iterable[tuple[str, tuple[str, ...], Mark]], what: str) -> None:
         """Record names that a person, or a case-blind system, takes for one another.
 
-        Each entry is a thing, the names it goes by, and its place; one thing may go by names that are alike.
+        Each entry is a thing, the names it goes by, and its place; one thing may go by names that are alike. A place is
+        told once: properties are looked at where they stand, and again in each event that has them.
         """
         seen: dict[str, tuple[str, str]] = {}
         for owner, words, mark in names:
             for word in words:
                 other, first = seen.setdefault(fold(word), (owner, word))
-                if other != owner:
+                if other != owner and mark not in self._alike:
+                    self._alike.add(mark)
                     self.add(
                         mark, f'the {what} "{first}" and "{word}" are the same but for case and separators; keep one'
                     )

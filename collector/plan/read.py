@@ -9,6 +9,7 @@ types.yaml or groups/, where a reviewer sees its name.
 
 from __future__ import annotations
 
+import errno
 import re
 from pathlib import Path
 from typing import TypeAlias
@@ -79,14 +80,21 @@ Value: TypeAlias = Leaf | Seq | Map
 
 def read_file(path: Path, problems: Problems) -> Map | None:
     """Read one plan file, which must hold a mapping; None when it does not, which is then among the problems."""
+    found = _read(path, problems)
+    if found is None:
+        problems.lose(path.stem)
+    return found
+
+
+def _read(path: Path, problems: Problems) -> Map | None:
     start = Mark(str(path), 1, 1)
     try:
-        data = path.read_bytes()
+        data = content_of(path)
     except OSError as error:
-        problems.add(start, f"the file cannot be read ({error.strerror}); check that it exists and its permissions")
+        problems.add(start, f"the file cannot be read ({error.strerror}); {_ADVICE.get(error.errno or 0, _ACCESS)}")
         return None
     if len(data) > FILE_MAX_BYTES:
-        problems.add(start, f"the file has {len(data):,} bytes, the limit is {FILE_MAX_BYTES:,}; split it")
+        problems.add(start, f"the file has {path.stat().st_size:,} bytes, the limit is {FILE_MAX_BYTES:,}; split it")
         return None
     try:
         node = YAML(typ="safe", pure=True).compose(data.decode("utf-8"))
@@ -98,7 +106,7 @@ def read_file(path: Path, problems: Problems) -> Map | None:
         at = error.problem_mark or error.context_mark
         mark = Mark(str(path), at.line + 1, at.column + 1) if at else start
         problem = str(error.problem or error.context)
-        advice = "indent with spaces, not with tabs" if "\\t" in problem else "check indentation, quotes and brackets"
+        advice = next((advice for words, advice in _YAML_ADVICE if words in problem), _YAML_ADVICE_ELSE)
         problems.add(mark, f"this is not YAML: {problem}; {advice}")
     except YAMLError as error:
         problems.add(start, f"this is not YAML: {str(error).splitlines()[0]}; remove what cannot be seen in an editor")
@@ -107,9 +115,41 @@ def read_file(path: Path, problems: Problems) -> Map | None:
     else:
         if isinstance(value, Map):
             return value
-        if value is not None or node is None:
+        if node is None:
+            problems.add(start, "the file is empty; write `keyword: value` lines, or delete it")
+        elif value is not None:
             problems.add(start, "the file does not hold a mapping of keywords; write `keyword: value` lines")
     return None
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of a regular file, or of one that a link leads to; of a larger one than FILE_MAX_BYTES one byte more.
+
+    Raises:
+        OSError: there is none, or it may not be read. A pipe is not waited for: nobody might ever write.
+    """
+    if not path.is_file():
+        path.stat()  # raises what is wrong with it, if anything is
+        raise OSError(errno.EINVAL, "it is a folder" if path.is_dir() else "it is no regular file")
+    with path.open("rb") as file:
+        return file.read(FILE_MAX_BYTES + 1)
+
+
+_ACCESS = "check its permissions"
+_ADVICE = {
+    errno.ENOENT: "it is a link to nothing: correct or delete it",
+    errno.ELOOP: "it is a link that leads back to itself: replace it by the file",
+    errno.EINVAL: "put a file there, or rename it",
+}
+# By words of what the YAML library says.
+_YAML_ADVICE = (
+    ("'\\t'", "indent with spaces, not with tabs"),
+    ("another document", "a file holds one thing: remove the line ---"),
+    ("mapping values are not allowed", "put a text that holds a colon and a blank in quotes"),
+    ("'@'", "put the text in quotes"),
+    ("'`'", "put the text in quotes"),
+)
+_YAML_ADVICE_ELSE = "check indentation, quotes and brackets here and above"
 
 
 def _value(node: Node, file: str, problems: Problems) -> Value | None:
@@ -118,7 +158,8 @@ def _value(node: Node, file: str, problems: Problems) -> Value | None:
     if node.anchor is not None:
         problems.add(mark, "anchors (&) and aliases (*) are not used in plans; name the shared part in types.yaml")
         return None
-    if not str(node.tag).startswith("tag:yaml.org,2002:"):
+    begin = node.start_mark
+    if not str(node.tag).startswith("tag:yaml.org,2002:") or begin.buffer[begin.pointer] == "!":
         problems.add(mark, "tags (!) are not used in plans; remove it")
         return None
     if isinstance(node, ScalarNode):
@@ -141,6 +182,9 @@ def _map(node: MappingNode, file: str, mark: Mark, problems: Problems) -> Map:
         at = Mark(file, key_node.start_mark.line + 1, key_node.start_mark.column + 1)
         key = _value(key_node, file, problems)
         if key is None:
+            continue
+        if isinstance(key, Leaf) and key.value == "<<":
+            problems.add(at, "merge keys (<<) are not used in plans; name the shared part in types.yaml or groups/")
             continue
         if not isinstance(key, Leaf) or not isinstance(key.value, str):
             problems.add(at, f"this key is {_read_as(key)}, not text; put it in quotes")

@@ -112,11 +112,11 @@ class Resolver:
                 return [word], merged
             if word not in self.definitions:
                 known = [*KINDS, *self.definitions]
-                self.problems.add(stated.mark, f'the type "{word}" is not known{nearest(word, known)}')
+                if not self.problems.lost("types", "entities"):
+                    self.problems.add(stated.mark, f'the type "{word}" is not known{nearest(word, known)}')
                 return ["string"], {key: value for key, value in merged.items() if key not in APPLIES}
             if word in self._open:
-                path = " -> ".join([*self._open[self._open.index(word) :], word])
-                self.problems.add(stated.mark, f"the type {word} contains itself ({path}); break the cycle")
+                self.problems.add_cycle(stated.mark, self._open[self._open.index(word) :])
                 return ["string"], {key: value for key, value in merged.items() if key not in APPLIES}
             self._open.append(word)
             merged = {**self._keywords(self.definitions[word], TYPE, f"type {word}"), **merged}

@@ -10,10 +10,10 @@ from __future__ import annotations
 import datetime
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from enum import Enum
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, Protocol, TypeAlias
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -145,7 +145,7 @@ def _exact(text: str) -> Decimal:
 
 
 _decode = msgspec.json.Decoder(float_hook=_exact).decode
-_decode_parts = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def decode_exact(document: bytes | Raw) -> Any:
@@ -158,14 +158,20 @@ def decode_exact(document: bytes | Raw) -> Any:
 
 def _by_parts(document: bytes | Raw) -> Any:
     """The same, one property at a time, so that one unreadable value does not hide its neighbours."""
+    parts = decode_parts(document)
+    return UNREADABLE if parts is None else {key: decode_part(part) for key, part in parts.items()}
+
+
+def decode_parts(document: bytes | Raw) -> dict[str, Raw] | None:
+    """An object's members, each for `decode_part`; None for what is no object, or cannot be told apart."""
     try:
-        parts = _decode_parts(document)
+        return _decode_members(document)
     except Exception:
-        return UNREADABLE
-    return {key: _part(part) for key, part in parts.items()}
+        return None
 
 
-def _part(part: Raw) -> Any:
+def decode_part(part: Raw) -> Any:
+    """One value, numbers exact; UNREADABLE when it cannot be decoded."""
     try:
         return _decode(part)
     except Exception:
@@ -511,8 +517,20 @@ def _object(kind: Type) -> Check:
     return check
 
 
-def members_of(properties: tuple[Property, ...]) -> Callable[[dict[str, Any], str, Findings], dict[str | int, Marks]]:
-    """The rule for the members of an object: known ones by their own rules in document order, then what is missing."""
+class Walk(Protocol):
+    """The rule for the members of an object: known ones by their own rules in document order, then what is missing.
+
+    `sent` are the names of all members where `value` leaves out those in which there is nothing to find.
+    """
+
+    def __call__(
+        self, value: dict[str, Any], at: str, out: Findings, sent: Collection[str] | None = None
+    ) -> dict[str | int, Marks]:
+        """The marks of members, by key."""
+
+
+def members_of(properties: tuple[Property, ...]) -> Walk:
+    """The rule for an object with these members."""
     rules: dict[str, ValueRule] = {}
     alike: dict[str, str] = {}
     for prop in properties:
@@ -520,10 +538,12 @@ def members_of(properties: tuple[Property, ...]) -> Callable[[dict[str, Any], st
         for name in (prop.name, *prop.aliases):
             rules[name] = rule
             alike[fold(name)] = name
-    required = [(prop, (prop.name, *prop.aliases)) for prop in properties if prop.required]
+    required = [(prop, frozenset((prop.name, *prop.aliases))) for prop in properties if prop.required]
     gone = frozenset(prop.name for prop in properties if prop.type.pii and prop.type.pii.handling == "drop")
 
-    def walk(value: dict[str, Any], at: str, out: Findings) -> dict[str | int, Marks]:
+    def walk(
+        value: dict[str, Any], at: str, out: Findings, sent: Collection[str] | None = None
+    ) -> dict[str | int, Marks]:
         marks: dict[str | int, Marks] = {}
         for key, entry in value.items():
             pointer = f"{at}/{token(key)}"
@@ -531,8 +551,9 @@ def members_of(properties: tuple[Property, ...]) -> Callable[[dict[str, Any], st
             mark = _unplanned(entry, pointer, alike.get(fold(key)), out) if rule is None else rule(entry, pointer, out)
             if mark is not None:
                 marks[key] = mark
+        stays = {key for key in sent or value if marks.get(key) is not Mark.MOVED} if required else ()
         for prop, names in required:
-            if any(name in value and marks.get(name) is not Mark.MOVED for name in names):
+            if not names.isdisjoint(stays):
                 continue
             if out.handled and prop.name in gone:
                 continue

@@ -69,6 +69,9 @@ ENVELOPE: tuple[tuple[str, str, str], ...] = (
     ("extra", "String", "JSON: what the plan does not know, and what it stripped."),
 )
 
+# The column that `semantic.dedupe_by` makes.
+REPEAT = "is_repeat"
+
 
 class ViewColumn(Struct, frozen=True):
     """One column of a view: `source` is the SQL it is read by."""
@@ -157,16 +160,30 @@ class _Field(Struct, frozen=True):
 
 def _view(event: EventPlan, history: dict[int, EventPlan]) -> TypedView:
     columns = [ViewColumn(name, kind, comment, f"e.{quoted(name)}") for name, kind, comment in ENVELOPE]
-    for field in _fields(event, history):
+    fields = _fields(event, history)
+    for field in fields:
         source = field.form.from_text(_text_of(field))
         columns.append(ViewColumn(field.name, field.form.final, _about_field(field), source))
+    columns += [_repeat(field) for field in fields if field.prop.name == event.semantic.dedupe_by and not field.only]
     return TypedView(view_name(event.name), event.name, _about_event(event, history), tuple(columns))
+
+
+def _repeat(field: _Field) -> ViewColumn:
+    """Whether a row says again what an earlier one said, by the property of `dedupe_by`.
+
+    A row without one stands for itself. A query that does not name the column does not pay for the window.
+    """
+    key = f"nullIf({_text_of(field)}, '')"
+    same = f"e.source_id, isNull({key}), ifNull({key}, e.message_id)"
+    window = f"PARTITION BY {same} ORDER BY e.event_time, e.sequence, e.message_id"
+    comment = f"An earlier event had the same {field.name}; WHERE NOT {REPEAT} counts each once."
+    return ViewColumn(REPEAT, "Bool", comment, f"row_number() OVER ({window}) > 1")
 
 
 def _fields(event: EventPlan, history: dict[int, EventPlan]) -> list[_Field]:
     """The columns of an event: those of its newest major, then those that only older ones have."""
     upcasts = {accept.major: accept.upcast or Upcast() for accept in event.accept}
-    taken = {name for name, _, _ in ENVELOPE}
+    taken = {name for name, _, _ in ENVELOPE} | ({REPEAT} if event.semantic.dedupe_by else set())
     fields = []
     for prop, only in _unified(event, history, upcasts):
         if prop.type.pii is not None and prop.type.pii.handling == "drop":

@@ -1,9 +1,10 @@
-"""`footfall plan status | simulate | replay | infer | docs`: while a collector runs, and when none does."""
+"""`footfall plan status | simulate | diff | replay | infer | docs`: while a collector runs, and when none does."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 from serving import footfall, serving
+
+from collector.cli import main
 
 PLAN = """format: 1
 plan: shop
@@ -75,7 +78,9 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
     made = Shop(tmp_path / "shop")
     with serving(made.data, "--plan", str(made.strict)) as collector:
         collector.send(
-            *(bought(f"m{n}", n=n) for n in range(10)), {"type": "track", "event": "stray", "anonymousId": "a"}
+            bought("m0", n=0, gift="yes"),
+            *(bought(f"m{n}", n=n) for n in range(1, 10)),
+            {"type": "track", "event": "stray", "anonymousId": "a"},
         )
         collector.until_loaded()
         if request.param == "running":
@@ -93,6 +98,27 @@ def simulate_says_what_would_be_different(shop: Shop) -> None:
     text = run("simulate", tighter, "--data", shop.data, "--format", "markdown", "--check")
     assert text.returncode == 1
     assert "would newly quarantine 33.3 % of bought&#64;1 (constraint: 2 of 6)" in text.stdout
+
+
+def diff_knows_what_is_live_and_what_was_stored(shop: Shop) -> None:
+    same = run("diff", shop.strict, "--against", "live", "--data", shop.data)
+    assert same.returncode == 0, same.stderr
+    assert same.stdout.startswith("nothing changed against live (shop 1.0.0, since 2")
+    changed = plan_folder(shop.data.parent / "changed", 3)
+    event = changed / "events" / "shop" / "bought.yaml"
+    event.write_text(event.read_text() + "  gift: {type: boolean}\n")
+    # The settings name another plan than the one that is live: what the database says counts.
+    found = run("diff", changed, "--against", "live", "--days", "7", "--format", "json", "--data", shop.data)
+    assert found.returncode == 1
+    made = json.loads(found.stdout)
+    assert [(one["rule"], one["sentence"].partition(",")[0]) for one in made["findings"] if one["bump"] == "major"] == [
+        ("SEEN_WITH_OTHER_TYPE", "gift was already sent as string"),
+        ("BOUND_NARROWED", "the upper bound of n was 5 and is 3"),
+    ]
+    cases = [(one["change"], one["reason"], one["count"], one["of"]) for one in made["stored"]["cases"]]
+    assert cases == [("quarantined", "constraint", 2, 6), ("quarantined", "wrong_type", 1, 6)]
+    text = run("diff", changed, "--against", "live", "--days", "7", "--data", shop.data).stdout
+    assert "would newly quarantine 33.3 % of bought@1 (constraint: 2 of 6)" in text
 
 
 def status_says_what_comes_and_what_fails(shop: Shop) -> None:
@@ -158,6 +184,7 @@ def docs_show_what_came(shop: Shop, tmp_path: Path) -> None:
 def test_all_commands_work_while_a_collector_runs_and_when_none_does(shop: Shop, tmp_path: Path) -> None:
     """One story, because starting a collector takes longer than all of them."""
     simulate_says_what_would_be_different(shop)
+    diff_knows_what_is_live_and_what_was_stored(shop)
     status_says_what_comes_and_what_fails(shop)
     replay_stores_what_the_plan_accepts_once(shop)
     the_accounting_holds_after_a_replay(shop)
@@ -175,6 +202,7 @@ def test_all_commands_work_while_a_collector_runs_and_when_none_does(shop: Shop,
         ("replay", ["--days", "0"], "0"),
         ("infer", ["--data", "/nonexistent"], "there is no data directory"),
         ("docs", ["/nonexistent"], "/nonexistent"),
+        ("diff", ["--days", "7", "--data", "/nonexistent"], "there is no data directory /nonexistent"),
     ],
 )
 def test_nonsense_is_one_sentence(command: str, arguments: list[str], says: str) -> None:
@@ -182,6 +210,37 @@ def test_nonsense_is_one_sentence(command: str, arguments: list[str], says: str)
     assert done.returncode == 2
     assert says in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_live_is_the_configured_plan_where_no_database_can_say_and_that_is_told(tmp_path: Path) -> None:
+    folder = plan_folder(tmp_path / "plan", 3)
+    done = run("diff", folder, "--against", "live", "--data", tmp_path / "none")
+    assert "none; name one with --data, or start `footfall serve`. What is live is taken from" in done.stderr
+    assert "EVENT_REMOVED" in done.stdout  # compared with the plan that ships
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["export", "jsonschema", "--out", "file"],
+        ["codegen", "--lang", "typescript", "--out", "folder"],
+        ["docs", "--offline", "--out", "file"],
+        ["import", "jsonschema", "schema.json", "--out", "file"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_an_output_that_cannot_be_written_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("mine")
+    Path("folder").mkdir()
+    Path("schema.json").write_text('{"title": "e", "type": "object", "properties": {"a": {"type": "string"}}}')
+    with pytest.raises(SystemExit) as stopped:
+        main(["plan", *arguments])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (stopped.value.code, Path("file").read_text()) == (2, "mine")
+    assert re.search(r"(file|folder)\S* cannot be read or written \(", line)
 
 
 def test_docs_of_a_plan_alone_need_no_data(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from collector.plan.changes import RULES, Bump, Changes, next_version
 from collector.plan.changes_text import Groups, as_json, as_markdown, as_text, shared
 from collector.plan.compat import Retired, Seen, compare
 from collector.plan.model import (
+    DEFAULT_ACTIONS,
     PROD,
     Accept,
     Action,
@@ -732,3 +733,51 @@ def test_every_rule_is_met_in_these_tests() -> None:
     met = {rule for table in (PROPERTIES, EVENTS, PLANS, ACCEPTS) for row in table.values() for rule in row[2]}
     text = Path(__file__).read_text("utf-8")
     assert {rule for rule in RULES if rule not in met and text.count(f'"{rule}"') == 0} <= {"JOURNEYS_CHANGED"}
+
+
+def test_one_edit_in_many_events_is_judged_by_what_each_of_them_had() -> None:
+    """What is alike in many events is worked out once; what an event itself had or was seen with is not."""
+    object_of = {
+        names: Property(name="o", type=Type(kind="object", properties=tuple(map(scalar, names))))
+        for names in ("a", "ab")
+    }
+    old, new = (three(object_of[names], "c", "d", "e") for names in ("a", "ab"))
+    retired = Retired(kinds={"d": {"/properties/o/b": ["date"]}})
+    found = [(finding.event, finding.rule) for finding in compare(old, new, retired=retired).findings]
+    assert found == [
+        ("c", "PROPERTY_ADDED"), ("d", "REMOVED_NAME_REUSED"), ("d", "PROPERTY_ADDED"), ("e", "PROPERTY_ADDED"),
+    ]  # fmt: skip
+
+
+def scalar(name: str) -> Property:
+    """A text."""
+    return Property(name=name, type=Type(kind="string"))
+
+
+def three(prop: Property, *names: str) -> Plan:
+    """Events that have this one property."""
+    rules = {PROD: {reason: Rule(action=action) for reason, action in DEFAULT_ACTIONS.items()}}
+    events = {name: EventPlan(name=name, version="1.0.0", major=1, properties=(prop,), rules=rules) for name in names}
+    return Plan(name="p", version="1.0.0", events=events, history={}, rules=rules)
+
+
+@pytest.mark.parametrize("example", [["x"], {"a": 1}], ids=["list", "object"])
+def test_a_property_whose_examples_are_lists_or_objects_is_compared_too(example: Any) -> None:
+    kinds = [Type(kind="array", items=Type(kind="any"), max_items=most, examples=(example,)) for most in (5, 4)]
+    old, new = (three(Property(name="p", type=kind), "c") for kind in kinds)
+    assert [finding.rule for finding in compare(old, new).findings] == ["BOUND_NARROWED"]
+    assert compare(old, old).findings == ()
+
+
+def test_findings_stand_by_event_worst_first() -> None:
+    props = (scalar("a"), scalar("b"), scalar("c"))
+    old = replace(three(scalar("a"), "y", "x"), description="Before.")
+    changed = (replace(props[0], description="Other."), props[1], replace(props[2], required=True))
+    events = {name: replace(one, properties=changed) for name, one in old.events.items()}
+    changes = compare(old, replace(old, events=events, description="After."))
+    assert [(finding.event, finding.bump.word, finding.pointer) for finding in changes.findings] == [
+        ("", "patch", "/description"),
+        ("x", "major", "/properties/c"), ("x", "minor", "/properties/b"), ("x", "patch", "/properties/a"),
+        ("y", "major", "/properties/c"), ("y", "minor", "/properties/b"), ("y", "patch", "/properties/a"),
+    ]  # fmt: skip
+    assert {name: change.next for name, change in changes.events.items()} == {"x": "2.0.0", "y": "2.0.0"}

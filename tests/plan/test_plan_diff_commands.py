@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from collector.cli.plan.check import check
 from collector.cli.plan.diff import diff
 from collector.cli.plan.release import release
 from collector.cli.plan.test import test as run_tests
-from collector.plan import PlanError
+from collector.plan import PlanError, load_plan
+from collector.publish import record_version
+from collector.store import Store
 
 HEAD = "format: 1\nplan: shop\nversion: 1.0.0\n"
 EVENT = "event: e\nversion: 1.0.0\nuse: [g]\nproperties:\n  a: {type: string}\ntests:\n  - valid: {a: x, b: 1}\n"
@@ -170,13 +173,38 @@ def test_live_is_what_the_settings_name(repository: Path, tmp_path: Path) -> Non
     live = tmp_path / "live"
     shutil.copytree(folder, live / "schemas")
     config = tmp_path / "footfall.toml"
-    config.write_text(f'plan = "{live / "schemas"}"\n', "utf-8")
+    data = f'data = "{tmp_path / "none"}"'  # nobody has run a collector, so the folder says what is live
+    config.write_text(f'plan = "{live / "schemas"}"\n{data}\n', "utf-8")
     edit(folder / "events/e.yaml", "  a:", "  c: {type: string}\n  a:")
     assert "e  1.0.0 -> 1.1.0" in run(diff, str(folder), "--against", "live", "--config", str(config)).output
     # A lock wins over files that were edited after it.
     assert run(release, str(live / "schemas"), "--date", "2026-11-22").return_value == 0
     edit(live / "schemas/events/e.yaml", "  a:", "  c: {type: string}\n  a:")
     assert "e  1.0.0 -> 1.1.0" in run(diff, str(folder), "--against", "live", "--config", str(config)).output
+
+
+def test_what_is_live_is_asked_of_a_server_where_there_is_no_data_directory(
+    repository: Path, tmp_path: Path, dsn: str, store: Store
+) -> None:
+    folder = repository / "schemas"
+    config = tmp_path / "footfall.toml"
+    config.write_text(f'clickhouse = "{dsn}"\ndata = "{tmp_path / "none"}"\nplan = "{folder}"\n', "utf-8")
+    arguments = (str(folder), "--against", "live", "--config", str(config))
+    none = run(diff, *arguments)
+    assert "The database names no live plan yet" in none.stderr
+    assert record_version(store, load_plan(folder), 1_790_000_000_000)
+    named = "live (shop 1.0.0, since 2026-09-21 14:13 UTC)"
+    assert run(diff, *arguments).output == f"nothing changed against {named}\n"
+    edit(folder / "events/e.yaml", "  a:", "  c: {type: string}\n  a:")
+    assert "e  1.0.0 -> 1.1.0: minor" in run(diff, *arguments, "--days", "1").output
+    assert f"{folder} is right" in run(check, *arguments).output
+    # Written by a newer Footfall, whose locks this one cannot read.
+    record_version(store, replace(load_plan(folder), version="9.0.0"), 1_790_000_001_000)
+    newer = "UPDATE plan = '{\"format\":2}' WHERE 1 SETTINGS mutations_sync = 2"
+    store.command(f"ALTER TABLE {store.database}.plan_versions {newer}")
+    with pytest.raises(PlanError, match=r"the live plan is not one that this Footfall reads .*format 2"):
+        run(diff, *arguments)
+    assert not (tmp_path / "none").exists()
 
 
 # release

@@ -1,14 +1,19 @@
 """A hostile corpus: whatever is done to events, each is stored or quarantined with its bytes, and costs no neighbour.
 
-The suite takes a few thousand; FOOTFALL_TEST_MUTATIONS=1000000 is the long form (20 minutes of CPU).
+The suite takes a few thousand; `make hostile` is the long form: a million, half an hour of CPU, with what became of
+them printed for benchmarks/results.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
+import re
+import time
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,11 +27,13 @@ from collector.identity import Salts
 from collector.pipeline import Outcome, Tools, process
 from collector.plan import CompiledPlan
 from collector.plan.model import Action, Plan, Property, Rule, Sampling, Semantic, Type
-from collector.reason import Reason, Refused
+from collector.reason import Reason, Refused, Rejected
 from collector.record import EVENT_COLUMNS, FAILED_COLUMNS, EventRow, decode_rows, encode_rows
 
 MUTATIONS = int(os.environ.get("FOOTFALL_TEST_MUTATIONS", "3000"))
 PARTS = 4  # tests that share the work
+# Caches fill in the first fifth; what grows after that has no limit.
+MEMORY_MB_MAX = 24
 NOW_MS = 1_790_000_000_000
 REQUEST = Request(NOW_MS, "shop", False, "8.8.8.8", "agent")
 
@@ -122,14 +129,33 @@ def test_every_mutated_event_is_stored_or_quarantined_and_costs_no_neighbour(sal
     strict = Tools(plan=CompiledPlan(strict_plan()), geo=geo, salts=salts, random=lambda size: b"r" * size)
     seen = {"accepted": 0, "rejected": 0, "dropped": 0, "refused": 0}
     done = 0
+    sizes = [_memory_mb()]
     while done < MUTATIONS // PARTS:
+        if done >= len(sizes) * MUTATIONS // PARTS // 10:
+            sizes.append(_memory_mb())
         events = [mutated(dice) for _ in range(dice.choice((1, 8)))]
         done += len(events)
         if not _judged(events, plain, strict, seen):
             for one in events:  # a broken bracket or quote costs the batch it came in, so each has a batch of its own
                 seen["refused"] += not _judged([one], plain, strict, seen)
+    seconds = time.process_time()
+    sizes.append(_memory_mb())
+    print(f"\npart {part}: {done:,} events, {seen}, {seconds:,.0f} s of CPU, MB after each tenth: {sizes}")
     assert min(seen.values()) > MUTATIONS // PARTS // 200, seen
     assert seen["refused"] < done * 0.6, "most of the corpus was not looked at"
+    left = sum(isinstance(one, Rejected) for one in gc.get_objects())
+    assert not left, f"{left} refusals are kept in memory, each with the batch it came in"
+    assert sizes[-1] - sizes[2] < MEMORY_MB_MAX, f"memory grew: {sizes} MB"
+
+
+def _memory_mb() -> int:
+    """What this process holds, garbage collected; 0 where the system does not say."""
+    gc.collect()
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1_000_000
 
 
 def _judged(events: list[bytes], plain: Tools, strict: Tools, seen: dict[str, int]) -> bool:
@@ -210,6 +236,9 @@ def _check_bytes(outcome: Outcome, raws: list[bytes], body: bytes) -> None:
         sent = raws[index].decode("utf-8", "backslashreplace")
         assert quarantined.raw == sent or b"ip" in raws[index] or b"\\u00" in raws[index] or b"writeKey" in raws[index]
     if b"\\ud" not in body:
-        at = 0
+        at, between = 0, b""
         for raw in raws:
-            at = body.index(raw, at) + len(raw)
+            start = body.index(raw, at)
+            between += body[at:start]
+            at = start + len(raw)
+        assert re.fullmatch(rb'\{"batch":\[[\s,]*\]\}', between + body[at:]), "bytes that belong to no event"

@@ -139,6 +139,8 @@ def test_a_plan_is_inferred_from_a_sample_of_what_is_stored(tmp_path: Path, dsn:
     assert 500 < seen.events["bought_it"].seen < 1_500
     assert seen.counts == {"bought_it": 3_000, "rare": 5, "old": 1}
     write(draft_of(seen, "shop"), tmp_path / "plan", str)
+    head = (tmp_path / "plan" / "plan.yaml").read_text()
+    assert head.startswith("# Inferred from events that were stored by `footfall plan infer`; yours to edit.\n")
     plan: Plan = load_plan(tmp_path / "plan")
     kinds = {prop.name: (prop.type.kind, prop.required) for prop in plan.events["bought_it"].properties}
     assert kinds == {"size": ("string", True), "total": ("number", True)}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from plan import built
 from plan.plan_types import WriteFolder
 
 from collector.plan import PlanError, load_plan
+from collector.plan.against import working_plan
 
 HEAD = "format: 1\nplan: test\nversion: 1.0.0\n"
 EVENT = "event: e\nversion: 1.0.0\n"
@@ -376,10 +381,14 @@ CASES: dict[str, tuple[dict[str, str], str, str]] = {
     "number for a text": (event("owner: 12"), f"{E}:3:8", "this is a number; put it in quotes if it is text"),
     "anchor": (event("tags: &t [a]"), f"{E}:3:7", "anchors (&)"),
     "tag": (event("owner: !x a"), f"{E}:3:8", "tags (!)"),
+    "tag of YAML's own": (event("owner: !!str a"), f"{E}:3:8", "tags (!)"),
+    "merge key": (event("properties:\n  <<: {a: {type: string}}"), f"{E}:4:3", "merge keys (<<)"),
+    "two documents": ({E: EVENT + "---\nevent: f\n"}, f"{E}:3:1", "remove the line ---"),
+    "colon in a text": (event("description: Paid: once"), f"{E}:3:18", "put a text that holds a colon and a blank"),
+    "number for a version": ({E: "event: e\nversion: 1.0\n"}, f"{E}:2:10", "such as 1.0.0, this is a number"),
     "not yaml": (event("tags: [a"), f"{E}:4:1", "this is not YAML"),
-    "two documents": (event("---\na: 1"), f"{E}:3:1", "this is not YAML"),
     "no mapping": ({E: "- a\n"}, f"{E}:1:1", "does not hold a mapping"),
-    "empty file": ({E: ""}, f"{E}:1:1", "does not hold a mapping"),
+    "empty file": ({E: ""}, f"{E}:1:1", "the file is empty"),
     "control character": ({E: "event: e\x07\n"}, f"{E}:1:1", "this is not YAML"),
     "nested deeply": ({E: "event: " + "[" * 400 + "]" * 400}, f"{E}:1:1", "nested too deeply"),
     "large file": ({E: "#" * 300_000}, f"{E}:1:1", "300,000 bytes, the limit is 262,144"),
@@ -464,6 +473,61 @@ def test_a_file_that_cannot_be_read_is_named(write_plan: WriteFolder) -> None:
     (folder / "types.yaml").mkdir()
     with pytest.raises(PlanError, match=r"types.yaml:1:1: the file cannot be read"):
         load_plan(folder)
+
+
+UNREADABLE: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "folder": (Path.mkdir, "(it is a folder); put a file there, or rename it"),
+    "pipe": (os.mkfifo, "(it is no regular file); put a file there"),
+    "link to nothing": (lambda path: path.symlink_to("nowhere.yaml"), "it is a link to nothing: correct or delete it"),
+    "link to itself": (lambda path: path.symlink_to(path.name), "it is a link that leads back to itself"),
+    "not UTF-8": (lambda path: path.write_bytes(b"event: e\n# \xff\n"), "the file is not UTF-8 here"),
+    "tabs": (lambda path: path.write_text("event: e\n\tversion: 1.0.0\n"), "not with tabs"),
+    "no version": (lambda path: path.write_text("event: e\n"), 'has no "version"'),
+}
+
+
+@pytest.mark.parametrize(("make", "sentence"), UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_a_file_that_cannot_be_used_is_one_mistake_also_where_others_speak_of_it(
+    write_plan: WriteFolder, make: Callable[[Path], Any], sentence: str
+) -> None:
+    journey = "journey: j\nkey: visitor_id\nsteps:\n  - {event: e}\ninvariants: ['e.a > 1']\n"
+    folder = write_plan({E: EVENT, "journeys/j.yaml": journey})
+    (folder / E).unlink()
+    make(folder / E)
+    for read in (load_plan, lambda folder: working_plan(folder, built.plan_of(built.event(name="e", major=1)))):
+        with pytest.raises(PlanError) as raised:
+            read(folder)
+        (line,) = str(raised.value).splitlines()
+        assert line.startswith(f"{folder / E}:")
+        assert sentence in line
+
+
+def test_a_cycle_is_one_mistake_wherever_it_is_entered(write_plan: WriteFolder) -> None:
+    types = "types:\n  a: {type: b}\n  b: {type: array, items: c}\n  c: {type: a}\n"
+    with pytest.raises(PlanError) as raised:
+        load_plan(write_plan({"types.yaml": types} | event("properties:\n  x: {type: b}\n  y: {type: c}")))
+    (line,) = str(raised.value).splitlines()
+    assert line.endswith("types.yaml:4:13: the type a contains itself (a -> b -> c -> a); break the cycle")
+
+
+@pytest.mark.parametrize("lost", ["types.yaml", "groups/g.yaml"])
+def test_what_a_file_would_have_defined_is_not_missed_while_it_cannot_be_read(
+    write_plan: WriteFolder, lost: str
+) -> None:
+    body = event("use: [g]\nproperties:\n  a: {type: money}")
+    group = "group: g\nproperties: {b: {type: string}}\n"
+    files = {"types.yaml": "types: {money: {type: decimal}}\n", "groups/g.yaml": group} | body
+    with pytest.raises(PlanError) as raised:
+        load_plan(write_plan(files | {lost: "a: [\n"}))
+    (line,) = str(raised.value).splitlines()
+    assert "this is not YAML" in line
+
+
+def test_names_that_are_alike_are_told_once(write_plan: WriteFolder) -> None:
+    text = "event: {}\nversion: 1.0.0\nproperties:\n  order_id: {{type: string}}\n  orderid: {{type: string}}\n"
+    with pytest.raises(PlanError) as raised:
+        load_plan(write_plan({E: text.format("e")}))
+    assert len(str(raised.value).splitlines()) == 1
 
 
 def test_yaml_is_read_as_1_2_whatever_the_file_says(write_plan: WriteFolder) -> None:

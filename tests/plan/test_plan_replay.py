@@ -94,6 +94,28 @@ def test_twice_in_a_row_adds_nothing(shop: Site) -> None:
     assert read_positions(shop.data.folder).ledger == before
 
 
+def test_what_was_recovered_can_be_asked_for(shop: Site) -> None:
+    shop.receive(track("noted", "again", note="longer"), track("noted", "late", note="longer"))
+    shop.receive(track("noted", "never", note="l" * 31))
+    shop.load()
+    view = f"{shop.store.database}.recovered_events"
+    assert shop.store.rows(f"SELECT * FROM {view}") == []
+    shop.receive(track("noted", "late", note="ok"), received_ms=NOW_MS + SECOND_MS)  # its sender corrected it
+    shop.load()
+    run(shop, LENIENT)
+    asked = f"SELECT message_id, how, event, reason, pointer, refused_by, accepted_by FROM {view} ORDER BY message_id"
+    version = STRICT.version
+    assert shop.store.rows(asked) == [
+        ("again", "replayed", "noted", "constraint", "/properties/note", version, version),
+        ("late", "sent again", "noted", "constraint", "/properties/note", version, version),
+    ]
+    nameless = {"type": "track", "event": "noted", "messageId": "alone", "properties": {"note": "longer"}}
+    shop.receive(nameless)
+    shop.load()
+    run(shop, LENIENT)
+    assert ("alone",) in shop.store.rows(f"SELECT message_id FROM {view}")
+
+
 def test_only_what_the_plan_accepts_is_stored_and_the_rest_says_why_not(shop: Site) -> None:
     shop.receive(
         track("noted", "short", note="longer"), track("noted", "long", note="l" * 31), track("noted", "n", note=1)
@@ -243,6 +265,7 @@ def test_rows_of_failed_events_name_what_again_needs(shop: Site) -> None:
     shop.load()
     with shop.asking() as ask:
         ((failed,),) = list(pages(ask, ALL))
-    outcome = again(failed, tools_for(compile_plan(STRICT), shop.data.folder))
-    assert outcome is not None
-    assert [one.reason for one in outcome.rejected] == ["constraint"]
+    retried = again(failed, tools_for(compile_plan(STRICT), shop.data.folder))
+    assert retried is not None
+    assert retried.row is None
+    assert [one.reason for one in retried.outcome.rejected] == ["constraint"]

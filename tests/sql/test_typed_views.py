@@ -22,7 +22,7 @@ from collector.migrate import migrate, pending
 from collector.paths import DEFAULT_PLAN_DIR
 from collector.plan import Plan, load_plan
 from collector.plan.lock import write_lock
-from collector.plan.model import Accept, Column, Pii, Property, Type, Upcast
+from collector.plan.model import Accept, Column, Pii, Property, Semantic, Type, Upcast
 from collector.plan.values import literal
 from collector.plan.views import ENVELOPE
 from collector.publish import record_version
@@ -118,6 +118,29 @@ def test_a_typed_view_has_the_rows_of_human_events(purchases: Store) -> None:
     views_rows = purchases.rows(both.format(purchases.database, "event_purchase", "1"))
     assert len(views_rows) == 3
     assert views_rows == purchases.rows(both.format(purchases.database, "human_events", "event = 'purchase'"))
+
+
+def test_what_is_sent_again_under_another_id_is_told_by_the_key_of_the_plan(store: Store) -> None:
+    """A confirmation page that is opened twice sends two events of one order."""
+    once = Semantic(conversion="macro", value="value", dedupe_by="order_id")
+    paid = event(*PURCHASE.properties, name="purchase", accept=PURCHASE.accept, semantic=once)
+    migrate(store, plan=plan_of(paid, history=(PURCHASE_1,)))
+    events = [
+        sent("purchase", 1, {"order_id": "O-1", "value": 10}),
+        sent("purchase", 2, {"order_id": "O-2", "value": 5}),
+        sent("purchase", 3, {"id": "O-1", "total": 11}, version=1),
+        sent("purchase", 4, {"order_id": "O-1", "value": 12}, source_id="another"),
+        sent("purchase", 5, {"value": 1}),
+        sent("purchase", 6, {"value": 1}),
+    ]
+    insert(store, events, "one")
+    found = rows(store, "event_purchase", "order_id", "value", "is_repeat")
+    assert [one[2] for one in found] == [False, False, True, False, False, False]
+    total = f"SELECT sum(value) FROM {store.database}.event_purchase"
+    assert store.rows(f"{total} WHERE NOT is_repeat") == [(Decimal(29),)]
+    # Whoever does not ask for it does not pay for it.
+    plan = "\n".join(str(line) for (line,) in store.rows(f"EXPLAIN {total} WHERE event_time > '2026-01-01'"))
+    assert "Window" not in plan
 
 
 def test_lists_of_objects_are_joined_and_counted(purchases: Store) -> None:

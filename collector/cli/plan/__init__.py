@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
+from collector.cli.options import Failure
 from collector.cli.plan.check import check
 from collector.cli.plan.codegen import codegen
 from collector.cli.plan.diff import diff
@@ -18,7 +21,20 @@ from collector.cli.plan.status import status
 from collector.cli.plan.test import test
 
 
-@click.group()
+class _Commands(click.Group):
+    """Commands on files of the user's choice: what is wrong with one is a sentence, not a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.filename is None:  # no file's: a closed pipe, a connection
+                raise
+            problem = f"{error.filename} cannot be read or written ({error.strerror})"
+            raise Failure(f"{problem}; check its name and permissions, or name another") from error
+
+
+@click.group(cls=_Commands)
 def plan() -> None:
     """Work on the tracking plan."""
 

@@ -19,14 +19,18 @@ def check(folder: str | None, against: str | None, data: str | None, config: str
 
     With --against also say what changed, and exit 1 when the change needs a major that nobody asked for.
     """
-    from collector.cli.plan.diff import changes_of, other_plan
+    from collector.cli.plan.diff import changes_of, live_session, other_plan
     from collector.plan.against import released_plan, working_plan
     from collector.plan.changes_text import as_text
     from collector.plan.problems import PlanError
     from collector.plan.report import run_tests
 
-    chosen = Path(folder) if folder else settings_of(data=data, config=config).plan_dir
-    old = other_plan(chosen, against, data, config) if against is not None else None
+    settings = settings_of(data=data, config=config)
+    chosen = Path(folder) if folder else settings.plan_dir
+    old, named = None, ""
+    if against is not None:
+        with live_session(settings, against) as session:
+            old, named = other_plan(chosen, against, settings, session)
     try:
         plan = working_plan(chosen, released_plan(chosen) or old)
     except PlanError as error:
@@ -36,10 +40,10 @@ def check(folder: str | None, against: str | None, data: str | None, config: str
     if failed:
         return _found(failed, chosen)
     click.echo(f"{chosen} is right: {len(plan.events)} events, {len(outcomes)} tests")
-    if against is None or old is None:
+    if old is None:
         return 0
     changes, groups = changes_of(chosen, plan, old)
-    click.echo("\n".join(as_text(changes, groups, against)), err=changes.refused)
+    click.echo("\n".join(as_text(changes, groups, named)), err=changes.refused)
     return 1 if changes.refused else 0
 
 

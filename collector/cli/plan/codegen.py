@@ -26,10 +26,11 @@ def codegen(folder: str | None, language: str, out: str | None, dev: bool, sourc
 
     For example: footfall plan codegen --lang typescript --out src/tracking.ts
     """
-    from collector.plan import load_plan
+    from collector.plan.against import released_plan, working_plan
     from collector.plan.codegen import generate
 
-    made = generate(load_plan(Path(folder) if folder else settings_of().plan_dir), language, dev=dev, source=source)
+    chosen = Path(folder) if folder else settings_of().plan_dir
+    made = generate(working_plan(chosen, released_plan(chosen)), language, dev=dev, source=source)
     if out is None:
         click.echo(next(iter(made.values())), nl=False)
         return

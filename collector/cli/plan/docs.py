@@ -64,22 +64,17 @@ def docs(settings: Settings, folder: str | None, out: str, days: int, offline: b
 
 def _live(settings: Settings, plan: Plan, days: int) -> dict[str, Live] | None:
     """What came of each event; None, with a line that says why, when there is no database to ask."""
-    from collector.cli import lock
-    from collector.cli.ask import AskError
     from collector.cli.child import now_ms
-    from collector.cli.plan.reading import reading
-    from collector.cli.target import WrongTarget
+    from collector.cli.plan.reading import UNREACHABLE, reading
     from collector.hindsight.usage import usage
-    from collector.migrate import MigrationError
     from collector.plan.site import Live
-    from collector.store import StoreError
 
-    if not Path(settings.data).is_dir():
+    if not Path(settings.data).is_dir() and not settings.clickhouse:
         return None
     try:
         with reading(settings, "footfall plan docs") as session:
             found = usage(session.ask, plan, days, now_ms())
-    except (AskError, StoreError, MigrationError, WrongTarget, lock.InUse) as error:
+    except UNREACHABLE as error:
         click.echo(f"the database cannot be asked, so the site has no volumes: {error}", err=True)
         return None
     return {

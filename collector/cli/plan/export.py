@@ -19,17 +19,18 @@ def export(format: str, folder: str | None, event: str | None, out: str | None) 
 
     For example: footfall plan export jsonschema --event purchase
     """
-    from collector.plan import load_plan
+    from collector.plan.against import released_plan, working_plan
     from collector.plan.convert.jsonschema import DIALECT, ID_START, schemas_of, text_of
     from collector.plan.problems import nearest
 
     del format  # there is one
-    plan = load_plan(Path(folder) if folder else settings_of().plan_dir)
+    chosen = Path(folder) if folder else settings_of().plan_dir
+    plan = working_plan(chosen, released_plan(chosen))
     schemas = schemas_of(plan)
     if event is not None:
         name = f"{event}@{plan.events[event].major}" if event in plan.events else event
         if name not in schemas:
-            raise Failure(f'the plan has no event "{event}"{nearest(event, [*plan.events, *schemas])}')
+            raise Failure(f'the plan has no event "{event}"{nearest(event, schemas if "@" in event else plan.events)}')
         schemas = {name: schemas[name]}
     if out is None:
         one = next(iter(schemas.values())) if event is not None else {"$schema": DIALECT, "$defs": schemas}

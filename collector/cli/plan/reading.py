@@ -13,13 +13,17 @@ from collector.cli import lock
 from collector.cli.ask import AskError, ask, opened, running_status
 from collector.cli.child import now_ms
 from collector.cli.options import Failure
+from collector.cli.target import WrongTarget
 from collector.config import Settings
 from collector.console import answer
 from collector.hindsight import Ask
 from collector.load import Loader
-from collector.store import Store
+from collector.migrate import MigrationError
+from collector.store import Store, StoreError
 
 DAY_MS = 86_400_000
+# All that `reading` raises where a database cannot be asked; each is one sentence.
+UNREACHABLE = (AskError, Failure, MigrationError, StoreError, WrongTarget, lock.InUse)
 LOADED_SECONDS_MAX = 120.0
 
 
@@ -56,19 +60,25 @@ class Session(Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def reading(settings: Settings, what: str) -> Iterator[Session]:
+def reading(settings: Settings, what: str, *, loads: bool = False) -> Iterator[Session]:
     """Ask a database many questions: through the store process where one runs, else by opening it once for all.
+
+    A server can be asked from a machine without a data directory, such as one that checks pull requests.
 
     Args:
         settings: Name the data directory, and the database for when nothing runs.
         what: The command, for whoever wants the data directory meanwhile.
+        loads: Whether `Session.load` is needed, which needs the data directory.
     Raises:
-        Failure: there is no data directory.
-        AskError, and all that `opened` raises.
+        UNREACHABLE: there is no data directory, or the database cannot be asked.
     """
     data_dir = Path(settings.data)
     if not data_dir.is_dir():
-        raise Failure(f"there is no data directory {data_dir}; name one with --data, or start `footfall serve`")
+        if loads or not settings.clickhouse:
+            raise Failure(f"there is no data directory {data_dir}; name one with --data, or start `footfall serve`")
+        with contextlib.closing(Store(settings.dsn, read_only=True)) as questions:
+            yield Session(lambda sql: answer(questions, sql, "JSON"), settings)
+        return
     if lock.holder(data_dir) is not None and ask(data_dir, "POST", "/query?format=JSON", b"SELECT 1") is not None:
         yield Session(lambda sql: _answered(data_dir, sql), settings)
         return

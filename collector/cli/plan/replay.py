@@ -47,7 +47,7 @@ def replay(
     current = read_plan(folder)
     wanted = Wanted(now_ms() - days * DAY_MS, event, reason)
     tools = tools_for(compile_plan(current), Path(settings.data))
-    with reading(settings, "footfall plan replay") as session:
+    with reading(settings, "footfall plan replay", loads=True) as session:
         if dry_run:
             done, loaded = run(session.ask, tools, wanted, None), True
         else:

@@ -35,6 +35,7 @@ class Draft(Struct):
     source: str  # the other product, as a person writes it
     events: list[DraftEvent] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    made: str = "imported"  # or "inferred": how, which is also the folder of its events
 
     def note(self, where: str, sentence: str) -> None:
         """Say what could not be carried over."""

@@ -55,7 +55,7 @@ def write(draft: Draft, folder: Path, spell: Spell) -> Written:
         for event in older:
             if majors.get(_numbers(event)[0]) is not event:
                 out.notes.append(f"{event.original} {event.version}: a newer minor stands for it")
-        texts[folder / "events" / "imported" / f"{name}.yaml"] = _event(draft, newest, name, sorted(majors))
+        texts[folder / "events" / draft.made / f"{name}.yaml"] = _event(draft, newest, name, sorted(majors))
         for major, event in majors.items():
             texts[folder / "history" / f"{name}@{major}.yaml"] = _event(draft, event, f"{name}@{major}", [])
         names |= {name} | set(_names(newest.properties.items()))
@@ -97,13 +97,15 @@ def _names(properties: Iterable[tuple[str, dict[str, Any]]]) -> Iterable[str]:
 
 
 def _head(draft: Draft, names: set[str]) -> str:
-    name = re.sub(r"[^a-z0-9]+", "-", draft.name.lower()).strip("-") or "imported"
+    name = re.sub(r"[^a-z0-9]+", "-", draft.name.lower()).strip("-") or draft.made
     head: dict[str, Any] = {"format": 1, "plan": _text(name), "version": _text("1.0.0")}
-    head["description"] = _text(f"Imported from {draft.source}.")
+    head["description"] = _text(f"{draft.made.capitalize()} from {draft.source}.")
     if not all(_SNAKE_CASE.fullmatch(name) for name in names):
         loose = DoubleQuotedScalarString("^[^@]+$")
         head["naming"] = {"events": loose, "properties": loose}
-    return f"# Imported from {draft.source} by `footfall plan import`; yours to edit.\n" + _yaml(head)
+    command = {"imported": "import", "inferred": "infer"}[draft.made]
+    comment = f"# {draft.made.capitalize()} from {draft.source} by `footfall plan {command}`; yours to edit.\n"
+    return comment + _yaml(head)
 
 
 def _event(draft: Draft, event: DraftEvent, name: str, accepted: list[int]) -> str:
