@@ -62,6 +62,10 @@ class _LooseBody(Struct, gc=False):
 # What msgspec raises for bytes it cannot read: not JSON or of another type, not UTF-8, nested too deeply.
 
 
+# Bodies that are refused for these reasons are kept, if they say whose they are.
+KEPT_REASONS = (Reason.NOT_JSON, Reason.NOT_A_BATCH)
+_WRITE_KEY = re.compile(rb'"writeKey"\s*:\s*"([!#-\[\]-~]{1,200})"')
+
 _decode_body = msgspec.json.Decoder(_Body).decode
 _decode_loose = msgspec.json.Decoder(_LooseBody).decode
 
@@ -113,6 +117,16 @@ def decode_single(body: bytes, kind: str) -> Batch:
     if kind and isinstance(event, Envelope):
         event.type = kind
     return Batch([event], [body], UNSET, sent_at, write_key, len(body))
+
+
+def unreadable(body: bytes, refused: Refused) -> Batch:
+    """What is kept of a body in which nothing can be told apart: one rejected event, which is all of its bytes.
+
+    The write key is looked for, so that the body finds its source; its bytes may be anything.
+    """
+    key = _WRITE_KEY.search(body)
+    event = Rejected(refused.reason, "", refused.sentence)
+    return Batch([event], [body], UNSET, None, key[1].decode() if key else None, len(body))
 
 
 def raw_events(body: bytes) -> list[bytes]:

@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network
 from collector.app.answers import JSON, Answer, all_accepted, answer, cookie, cors_of, refusal, verdict_body
 from collector.app.head import Headers, address_of, asks_debug, is_gzip, presented_key, read_head
 from collector.app.verdicts import explain
-from collector.decode import Batch, decode_batch, decode_single, gunzip, raw_events
+from collector.decode import KEPT_REASONS, Batch, decode_batch, decode_single, gunzip, raw_events, unreadable
 from collector.enrich import Request
 from collector.metrics import Counters
 from collector.packed import encode_packed
@@ -31,6 +31,7 @@ COUNTER_NAMES: tuple[str, ...] = (
     "commit_records_total",
     "commit_nanoseconds_total",
     *(f'rejected_total{{reason="{reason.word}"}}' for reason in Reason if reason.rejects_event),
+    *(f'rejected_total{{reason="{reason.word}"}}' for reason in KEPT_REASONS),
     *(f'refused_total{{reason="{reason.word}"}}' for reason in Reason if not reason.rejects_event),
     *JUDGED_NAMES,
 )
@@ -39,7 +40,7 @@ COUNTER_NAMES: tuple[str, ...] = (
 class Asked:
     """One request for events: what it says, and what has become of it. The last three are there once it was judged."""
 
-    __slots__ = ("access", "batch", "head", "headers", "outcome", "peer", "request")
+    __slots__ = ("access", "batch", "head", "headers", "outcome", "peer", "request", "unread")
 
     batch: Batch
     request: Request
@@ -51,12 +52,14 @@ class Asked:
         self.headers = headers
         self.peer = peer
         self.access: Access | None = None
+        # Why its body could not be read, when it is kept all the same.
+        self.unread: Refused | None = None
 
     @property
     def is_plain(self) -> bool:
         """True when all there is to say is how many events were accepted."""
         assert self.access is not None
-        return not (self.outcome.rejected or self.head.query or self.access.cookie_origins)
+        return not (self.unread or self.outcome.rejected or self.head.query or self.access.cookie_origins)
 
 
 class Intake:
@@ -93,6 +96,8 @@ class Intake:
     def take(self, asked: Asked, kind: str | None, body: bytes) -> None:
         """Decode and judge the events of a POST.
 
+        A body that cannot be read is one rejected event, if its source is known.
+
         Args:
             asked: Its `check_body` has passed.
             kind: The type that the path gives to its one event; None for a batch.
@@ -102,8 +107,22 @@ class Intake:
         """
         if asked.head.encoding and is_gzip(asked.head):
             body = gunzip(body)
-        asked.batch = batch = decode_batch(body) if kind is None else decode_single(body, kind)
-        self._judge(asked, lambda: list(batch.raws or raw_events(body)))
+        try:
+            asked.batch = batch = decode_batch(body) if kind is None else decode_single(body, kind)
+        except Refused as refused:
+            self._keep(asked, body, refused)
+        else:
+            self._judge(asked, lambda: list(batch.raws or raw_events(body)))
+
+    def _keep(self, asked: Asked, body: bytes, refused: Refused) -> None:
+        """Judge a body that cannot be read, so that its bytes are kept. Raises Refused: nobody knows whose they are."""
+        if refused.reason not in KEPT_REASONS:
+            raise refused
+        asked.batch, asked.unread = unreadable(body, refused), refused
+        try:
+            self._judge(asked, lambda: [body])
+        except Refused as unkept:
+            raise unkept if unkept.reason is Reason.SPOOL_UNAVAILABLE else refused from None
 
     def take_pixel(self, asked: Asked) -> None:
         """Decode and judge the one event of a pixel's query. Raises Refused."""
@@ -141,6 +160,8 @@ class Intake:
     def answer(self, asked: Asked) -> Answer:
         """What the client is told of events that were stored."""
         assert asked.access is not None
+        if asked.unread is not None:
+            return self.refusal(asked, asked.unread)
         outcome, head = asked.outcome, asked.head
         accepted = len(outcome.packed.events)
         if asked.is_plain:

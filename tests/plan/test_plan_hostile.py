@@ -20,7 +20,7 @@ import msgspec
 import pytest
 from plan.built import event, listing, number, plan_of, rules, text, thing
 
-from collector.decode import Batch, decode_batch, raw_events
+from collector.decode import Batch, decode_batch, raw_events, unreadable
 from collector.enrich import Request
 from collector.geo import open_geo
 from collector.identity import Salts
@@ -166,6 +166,8 @@ def _judged(events: list[bytes], plain: Tools, strict: Tools, seen: dict[str, in
     except Refused as refused:
         assert refused.reason in (Reason.NOT_JSON, Reason.NOT_A_BATCH)
         assert not _python_reads(body), "a body that is JSON was refused"
+        if len(events) == 1:
+            _check_kept(process(unreadable(body, refused), REQUEST, plain, lambda: [body]), refused, body)
         return False
     raws = list(batch.raws or raw_events(body))
     outcome = process(batch, REQUEST, strict, raws.copy)
@@ -177,6 +179,15 @@ def _judged(events: list[bytes], plain: Tools, strict: Tools, seen: dict[str, in
     seen["accepted"] += len(outcome.rows.events) - 2
     seen["rejected"] += len(outcome.rejected)
     return True
+
+
+def _check_kept(outcome: Outcome, refused: Refused, body: bytes) -> None:
+    """A body that nobody can read is one rejected event, with all its bytes but secrets."""
+    (row,) = outcome.rows.failed
+    assert not outcome.rows.events
+    assert (row.reason, row.fix) == (refused.reason.word, refused.sentence)
+    sent = body.decode("utf-8", "backslashreplace")
+    assert row.raw == sent or any(word in body for word in (b"ip", b"\\u00", b"writeKey"))
 
 
 def _good(name: str) -> bytes:
