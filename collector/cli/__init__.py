@@ -105,7 +105,9 @@ def sql(settings: Settings, query: str, fmt: str) -> None:
 @click.option("--source", metavar="ID", help="Source whose write key to use (default: the first).")
 @click.option("--url", metavar="URL", help="Where browsers reach the collector.")
 @click.option("--core", is_flag=True, help="The small tag: page views, track, identify and consent.")
-@click.option("--pin", is_flag=True, help="This version of the tag for good, checked by its hash (SRI).")
+@click.option(
+    "--pin", is_flag=True, help="This version of the tag for good, by its hash (SRI); footfall.more.js is not pinned."
+)
 @click.option("--extras", metavar="NAMES", default="", help="Extras to load, such as vitals,errors.")
 @click.option("--nonce", metavar="TEXT", default="", help="What your template writes where a CSP nonce belongs.")
 @click.option("--noscript/--no-noscript", default=True, help="Count pages without script by an image (default: yes).")
@@ -128,7 +130,8 @@ def snippet(
 ) -> None:
     """Print the HTML to paste into the head of every page.
 
-    A pinned tag is answered by the collector for good, also after an upgrade. Its extras are not pinned.
+    A pinned tag is answered by the collector for good, also after an upgrade. What it fetches itself is not pinned:
+    footfall.more.js and its extras.
     """
     from collector.app import snippet as make
     from collector.app.tag import CORE_FILE, TAG_FILE

@@ -72,8 +72,8 @@ export interface Status {
   queued: number;
   /** Events that this page gave up. */
   dropped: number;
-  /** Events of this page's requests that a collector took. */
-  sent: number;
+  /** Events of this page's requests that a collector took; the core does not count them. */
+  sent?: number;
   /** Of the last request; 0 when it had no answer. */
   lastStatus?: number;
   lastError?: unknown;
@@ -115,6 +115,10 @@ export interface Footfall extends Calls {
   emit(type: string, fields: Properties, options?: { page?: Properties; consent?: string | string[] }): void;
   /** All moments of the core, as src/guard.js lists them; for the extras. */
   readonly hooks: ((kind: string, what: never) => unknown)[];
+  /** What all events of the next requests share. */
+  readonly context: Properties;
+  /** Keeps a short text where consent and settings allow; none forgets it. */
+  store(name: string, text?: string): void;
   /** The visitor's id; given one, it becomes that. */
   visitor(id?: string): string | undefined;
 }

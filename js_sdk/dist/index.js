@@ -59,7 +59,10 @@ var memory = {}, disk = memory, keyOf = (name) => settings.global + name, load =
 // src/consent.js
 var state, categories, decide = (given) => {
   permit(!0);
-  let answer = given ?? parse(load("_consent") ?? "null") ?? (navigator.globalPrivacyControl && !isOff(settings.gpc) ? "denied" : settings.consent ?? "granted");
+  let answer = given ?? parse(
+    /** @type {any} */
+    load("_consent") ?? null
+  ) ?? (navigator.globalPrivacyControl && !isOff(settings.gpc) || settings.dnt && navigator.doNotTrack === "1" ? "denied" : settings.consent ?? "granted");
   categories = answer.big ? void 0 : answer, state = categories ? /:true/.test(toJson(answer)) ? "granted" : "denied" : answer, given && (state === "denied" && wipe(), store("_consent", given !== "pending" && toJson(given))), permit(state === "granted" && settings.storage !== "none"), settleDown();
 };
 
@@ -78,16 +81,19 @@ var hooks = [], pass = (kind, what) => {
 };
 
 // src/navigation.js
-var TITLE_CHARS_MAX = 1024, told, referrer, page = () => ({
-  url: location.href.replace(settings.fragment ?? /#.*/s, ""),
-  path: location.pathname,
-  referrer: referrer ?? document.referrer,
-  search: location.search,
-  title: document.title.slice(0, TITLE_CHARS_MAX)
-}), mark = () => {
+var TITLE_CHARS_MAX = 1024, LINK = /footfall_link=[^&]*&|.footfall_link=[^&]*$/, told, referrer, page = () => {
+  let { origin: url, pathname: path, hash } = location, search = location.search.replace(LINK, "");
+  return url += path + search, settings.hash != null && (url += hash, path += hash), {
+    url,
+    path,
+    referrer: referrer ?? document.referrer,
+    search,
+    title: document.title.slice(0, TITLE_CHARS_MAX)
+  };
+}, mark = () => {
   let old = told;
   return told = page(), told.url === old?.url ? !1 : (old && (told.referrer = referrer = old.url, pass("move", old)), !0);
-}, watchNavigation = (settle2, view2) => {
+}, watchNavigation = (settle2) => {
   let later = () => setTimeout(guard(settle2));
   for (
     let name of
@@ -100,13 +106,13 @@ var TITLE_CHARS_MAX = 1024, told, referrer, page = () => ({
     };
   }
   on("popstate", later), on("pageshow", (event) => {
-    event.persisted && (pass("move", told), view2());
+    event.persisted && (pass("move", told), told = void 0, settle2());
   });
 };
 
 // src/queue.js
-var QUEUE_EVENTS_MAX = 300, BATCH_MS = 1e3, BATCH_EVENTS_MAX = 100, BATCH_BYTES_MAX = 3e4, ANSWER_MS_MAX = 3e4, FIRST_MS = 1e3, WAIT_MS_MAX = 6e4, RETRY_AFTER_MS_MAX = 36e5, flying = /* @__PURE__ */ new Set(), timer = 0, failures = 0, countMax = BATCH_EVENTS_MAX, letGo = () => {
-}, pauseMs = BATCH_MS, context = { library: { name: "footfall.js", version: "0.1.0" }, dropped: 0 }, waitMs = (retryAfter, failures2, random) => Math.min(retryAfter * 1e3 || 0, RETRY_AFTER_MS_MAX) + Math.min(FIRST_MS * 2 ** failures2, WAIT_MS_MAX) * (1 + random) / 2, queueName = () => `_queue_${settings.writeKey}_`, waiting = () => names(queueName()), drop = (name) => {
+var QUEUE_EVENTS_MAX = 300, BATCH_MS = 1e3, BATCH_EVENTS_MAX = 100, BATCH_BYTES_MAX = 3e4, FIRST_MS = 1e3, WAIT_MS_MAX = 6e4, RETRY_AFTER_MS_MAX = 36e5, flying = /* @__PURE__ */ new Set(), timer = 0, failures = 0, countMax = BATCH_EVENTS_MAX, letGo = () => {
+}, pauseMs = BATCH_MS, context = { library: { name: "footfall.js", version: "0.1.0" }, dropped: 0 }, record = { sent: 0 }, waitMs = (retryAfter, failures2, random) => Math.min(retryAfter * 1e3 || 0, RETRY_AFTER_MS_MAX) + Math.min(FIRST_MS * 2 ** failures2, WAIT_MS_MAX) * (1 + random) / 2, queueName = () => `_queue_${settings.writeKey}_`, waiting = () => names(queueName()), drop = (name) => {
   store(name), context.dropped++;
 }, take = () => {
   let taken = [], all = waiting(), bytes = BATCH_BYTES_MAX;
@@ -117,41 +123,34 @@ var QUEUE_EVENTS_MAX = 300, BATCH_MS = 1e3, BATCH_EVENTS_MAX = 100, BATCH_BYTES_
   );
   if (state === "granted" && !(restMs > 0 && restMs < 2 * RETRY_AFTER_MS_MAX))
     for (let name of all) {
-      let [, ...needs] = name.split(" "), given = (
-        /** @type {Record<string, boolean>} */
-        categories
-      );
-      if (given && !needs.every((category) => given[category])) store(name);
+      let [, ...needs] = name.split(",");
+      if (!needs.every((category) => !categories || categories[category])) store(name);
       else if (!flying.has(name)) {
-        if (bytes -= bytesOf(load(name) ?? "") + 1, taken[0] && (taken.length >= countMax || bytes < 0)) break;
+        if (bytes -= bytesOf(
+          /** @type {string} */
+          load(name)
+        ) + 1, taken[0] && (taken.length >= countMax || bytes < 0)) break;
         flying.add(name), taken.push(name);
       }
     }
   return taken;
-}, send = (body, leaving) => {
-  let request = pass("request", [
+}, send = async (body, leaving) => {
+  let request = [
     `${settings.endpoint}/v1/b`,
     {
       method: "POST",
       body,
       // a string: text/plain;charset=UTF-8
       keepalive: !0,
-      credentials: "omit",
-      signal: AbortSignal.timeout?.(ANSWER_MS_MAX)
+      credentials: "omit"
     }
-  ]);
-  return leaving && !("keepalive" in Request.prototype) ? navigator.sendBeacon(request[0], body) : fetch(.../** @type {[string, RequestInit]} */
-  request);
+  ];
+  return pass("request", request), leaving && !("keepalive" in Request.prototype) ? navigator.sendBeacon(request[0], body) : fetch(...request);
 }, sendAll = async (leaving) => {
   for (let taken = take(); taken[0]; taken = take()) {
-    let events = `[${taken.map(load)}]`, response = {}, answer = {};
-    try {
-      let rest = toJson({ context, writeKey: settings.writeKey, sentAt: /* @__PURE__ */ new Date() }), sending = send(`{"batch":${events},${rest.slice(1)}`, leaving);
-      leaving && sendAll(leaving), response = await sending, answer = await response.json();
-    } catch (error) {
-      answer.error = error;
-    }
-    let { ok, status: status2 = 0, headers } = response, refused = /400|413/.test(status2);
+    let events = `[${taken.map(load)}]`, rest = toJson({ context, writeKey: settings.writeKey, sentAt: /* @__PURE__ */ new Date() }), sending = send(`{"batch":${events},${rest.slice(1)}`, leaving);
+    leaving && sendAll(leaving);
+    let response = await sending.catch((error) => ({ error })), { ok, status: status2 = 0, headers } = response, refused = /400|413/.test(status2);
     countMax = refused ? taken.length / 2 : BATCH_EVENTS_MAX;
     for (let name of taken)
       flying.delete(name), ok ? store(name) : countMax < 1 && drop(name);
@@ -160,7 +159,14 @@ var QUEUE_EVENTS_MAX = 300, BATCH_MS = 1e3, BATCH_EVENTS_MAX = 100, BATCH_BYTES_
       let ms = waitMs(headers?.get("Retry-After"), failures++, Math.random());
       status2 ? store("_wait", Date.now() + ms) : pauseMs = ms;
     }
-    if (pass("answer", { status: status2, events, ...answer }), !status2) return;
+    {
+      let { error } = response;
+      Object.assign(record, { lastStatus: status2, lastError: error, sent: record.sent + (ok ? taken.length : 0) });
+      let answer = await response.json?.().catch(() => {
+      });
+      pass("answer", { status: status2, error, events: parse(events), ...answer });
+    }
+    if (!status2) return;
   }
 }, flush = async () => {
   clearTimeout(timer), timer = 0;
@@ -180,13 +186,13 @@ var QUEUE_EVENTS_MAX = 300, BATCH_MS = 1e3, BATCH_EVENTS_MAX = 100, BATCH_BYTES_
 }, plan = () => {
   timer ||= setTimeout(flush, pauseMs);
 }, push = (words, event) => {
-  store(queueName() + words.join(" "), event), plan(), document.hidden && !failures && queueMicrotask(leave);
+  store(queueName() + words, event), plan(), document.hidden && !failures && queueMicrotask(leave);
 }, leave = () => {
   letGo(), sendAll(1);
 };
 
 // src/tag.js
-var EARLY_MAX = 300, sequence = 0, early = [], view = () => isOff(settings.pageViews) || calls.page(), settle = () => mark() && view(), emit = (type, fields, { page: at, consent: consent2 = [] } = {}) => {
+var EARLY_MAX = 300, sequence = 0, early = [], settle = () => mark() && (isOff(settings.pageViews) || calls.page()), emit = (type, fields, { page: at, consent: consent2 = [] } = {}) => {
   let seen = type === "page";
   if (seen || settle(), state === "denied") {
     if (!seen) return;
@@ -194,15 +200,19 @@ var EARLY_MAX = 300, sequence = 0, early = [], view = () => isOff(settings.pageV
   }
   let messageId = newId(), event = clean({
     type,
+    userId: load("_user"),
     messageId,
     anonymousId: visitor(),
-    userId: load("_user"),
     timestamp: /* @__PURE__ */ new Date(),
     sequence: ++sequence,
     context: { page: at ?? page(), consent: categories },
     ...fields
   });
-  seen && (event.properties = { ...event.context.page, ...event.properties }), event = pass("before", event), event ? (push([messageId].concat(consent2), toJson(event)), pass("event", event)) : context.dropped++;
+  if (seen && (event.properties = { ...event.context.page, ...event.properties }), event = pass("before", event), !event) {
+    context.dropped++;
+    return;
+  }
+  push([messageId].concat(consent2), toJson(event)), pass("event", event);
 }, track = (event, properties, options) => emit("track", { event: `${event ?? ""}`, properties, extra: options?.extra }, options), calls = {
   /**
    * Starts the tag once there is a write key.
@@ -225,12 +235,22 @@ var EARLY_MAX = 300, sequence = 0, early = [], view = () => isOff(settings.pageV
   consent(answer, each) {
     decide(answer ?? each), pass("consent", state), flush();
   },
-  flush
+  flush,
+  status: () => ({
+    ...settings,
+    ...record,
+    version: "0.1.0",
+    consent: state,
+    visitor: load("_id"),
+    waitsUntil: Number(load("_wait")) || 0,
+    queued: waiting().length,
+    dropped: context.dropped
+  })
 }, run = guard((call) => {
   let [name, ...rest] = call;
   if (typeof rest[0] == "object" && rest.unshift(void 0), !early || /in|ta/.test(name))
     return pass("call", call), calls[name](...rest);
-  early.length < EARLY_MAX && early.push(call);
+  early[EARLY_MAX] || early.push(call);
 }), tag = (...call) => run(call), teach = (more) => {
   for (let name in Object.assign(calls, more)) tag[name] = (...rest) => tag(name, ...rest);
 };
@@ -241,7 +261,7 @@ var gone = () => {
   settle(), leave();
 }, start = guard(() => {
   let waited = early;
-  waited && (early = void 0, decide(), context.locale = navigator.language, context.webdriver = navigator.webdriver, watchNavigation(settle, view), pass("start"), waited.forEach(run), settle(), flush(), on("pagehide", gone), on("visibilitychange", () => document.hidden ? gone() : flush()), on("online", flush), on("storage", () => {
+  waited && (early = void 0, decide(), context.locale = navigator.language, context.webdriver = navigator.webdriver, watchNavigation(settle), pass("start"), waited.forEach(run), settle(), flush(), on("pagehide", gone), on("visibilitychange", () => document.hidden ? gone() : flush()), on("online", flush), on("storage", () => {
     decide(), plan();
   }));
 });
@@ -256,31 +276,23 @@ var SESSION_MS = 18e5, PARAMETERS = /[?&](utm_\w+|\w*clk?id|[gw]braid)=[^&]+/gi,
 var folder;
 
 // src/whole.js
-var HOLD_MS_MAX = 2e3, ZONE_AFTER_MS = 3e3, ASKING = /,(extr|debug|link|cook|hash)|footfall-debug/, common = {}, holds = [], record = { sent: 0 }, when = (moments) => {
+var HOLD_MS_MAX = 2e3, ANSWER_MS_MAX = 3e4, ZONE = "_zone", ASKING = /,(extr|debug|link|cook)|footfall-debug/, common = {}, holds = [], when = (moments) => {
   hooks.push((kind, what) => moments[kind]?.(what));
-}, look = () => {
-  settings.dnt && navigator.doNotTrack === "1" && (settings.consent = "denied"), decide();
 };
 when({
   seen() {
-    if (look(), setTimeout(start, HOLD_MS_MAX), !!ASKING.test(Object.keys(settings) + location.search))
+    if (decide(), setTimeout(start, HOLD_MS_MAX), !!ASKING.test(Object.keys(settings) + location.search))
       return import(`${folder ?? settings.endpoint}/footfall.extras.js`).then((extras) => extras.default(tag)).then(() => Promise.allSettled(holds), tag.warn);
   },
   start() {
-    look();
-    let { width, height } = screen, zone = `_zone${(/* @__PURE__ */ new Date()).getTimezoneOffset()}`;
-    context.screen = { width, height, innerWidth, innerHeight, density: devicePixelRatio }, context.connection = navigator.connection?.effectiveType, context.timezone = load(zone), context.timezone || setTimeout(
-      guard(() => {
-        context.timezone = Intl.DateTimeFormat().resolvedOptions().timeZone, store(zone, context.timezone);
-      }),
-      ZONE_AFTER_MS
-    ), settings.plugins?.forEach(calls.plugin);
+    let { width, height } = screen;
+    context.screen = { width, height, innerWidth, innerHeight, density: devicePixelRatio }, context.connection = navigator.connection?.effectiveType, context.timezone = load(ZONE + (/* @__PURE__ */ new Date()).getTimezoneOffset()), settings.plugins?.forEach(calls.plugin);
   },
   before(event) {
     event.groupId = load("_group"), /^[tp]/.test(event.type) && (event.properties = { ...common, ...event.properties }), event.context.campaign = campaign(Date.now());
   },
-  answer(answer) {
-    record.lastStatus = answer.status, record.lastError = answer.error, answer.events = parse(answer.events), /2../.test(answer.status) && (record.sent += answer.events.length);
+  request([, options]) {
+    options.signal = AbortSignal.timeout?.(ANSWER_MS_MAX);
   }
 });
 teach({
@@ -299,17 +311,7 @@ teach({
   set(_, properties) {
     for (let [name, value] of Object.entries(clean(properties))) common[name] = value ?? void 0;
   },
-  plugin: (plugin2) => plugin2(tag),
-  status: () => ({
-    ...settings,
-    ...record,
-    version: "0.1.0",
-    consent: state,
-    visitor: load("_id"),
-    queued: waiting().length,
-    dropped: context.dropped,
-    waitsUntil: Number(load("_wait") ?? 0)
-  })
+  plugin: (plugin2) => plugin2(tag)
 });
 Object.assign(tag, {
   /** @param {(event: any) => any} hook may change an event, return another, or false to drop it */
@@ -331,16 +333,22 @@ Object.assign(tag, {
   emit,
   hooks,
   settings,
+  context,
+  store,
   visitor
 });
 
-// src/features/clickable.js
-var LINK = "a[*|href],area[href]", CLICKABLE = `${LINK},button,summary,[type=submit],[type=button],[type=image],[role=button],[role=link],[role=menuitem],[role=tab],[role=switch]`;
+// src/features/within.js
+var PRIVATE = "[data-footfall-private]", within = (path, selector) => path.find((node) => (
+  /** @type {Element} */
+  node.matches?.(selector)
+));
 
 // src/features/element.js
-var PRIVATE = "[data-footfall-private]", UNREADABLE = `input,textarea,select,[contenteditable],${PRIVATE}`, TEXT_CHARS_MAX = 128, STEPS_MAX = 5, LASTING_ID = /^[a-z][a-z_-]{0,63}\d?\d?$/i, cut = (text) => (text ?? "").replace(/\s+/g, " ").trim().slice(0, TEXT_CHARS_MAX), selectorOf = (element, depth = 1) => {
+var UNREADABLE = `input,textarea,select,[contenteditable],${PRIVATE}`, TEXT_CHARS_MAX = 128, STEPS_MAX = 5, LASTING_ID = /^[a-z][a-z_-]{0,63}\d?\d?$/i, cut = (text) => (text ?? "").replace(/\s+/g, " ").trim().slice(0, TEXT_CHARS_MAX), selectorOf = (element, depth = 1) => {
   let { id, localName, parentNode: parent } = element;
   if (LASTING_ID.test(id)) return `#${id}`;
+  if (!parent) return localName;
   let above = parent.host ?? element.parentElement, step = `${localName}:nth-child(${[...parent.children].indexOf(element) + 1})`;
   return above && depth < STEPS_MAX ? `${selectorOf(above, depth + 1)} > ${step}` : step;
 }, describe = (element) => ({
@@ -351,79 +359,6 @@ var PRIVATE = "[data-footfall-private]", UNREADABLE = `input,textarea,select,[co
   ),
   selector: selectorOf(element)
 });
-
-// src/features/marks.js
-var MARK = "data-footfall-event", PROPERTY = "data-footfall-prop-", parsed = (text) => {
-  try {
-    return /\d{16}/.test(text) ? text : JSON.parse(text);
-  } catch {
-    return text;
-  }
-}, markOf = (element) => {
-  let event = element.getAttribute(MARK), properties = {};
-  for (let { name, value } of element.attributes)
-    name.startsWith(PROPERTY) && (properties[name.slice(PROPERTY.length).replace(/-/g, "_")] = parsed(value));
-  return event ? [event, properties] : void 0;
-};
-
-// src/features/within.js
-var within = (path, selector) => path.find((node) => (
-  /** @type {Element} */
-  node.matches?.(selector)
-));
-
-// src/features/clicks.js
-var FILE = /\.(pdf|zip|gz|7z|rar|dmg|exe|msi|apk|csv|txt|rtf|epub|mp[34]|(doc|xls|ppt)x?)$/i, KINDS = { "mailto:": "email", "tel:": "phone" }, linkFacts = (link) => {
-  let { protocol, host, pathname, href } = Object.assign(document.createElement("a"), {
-    href: link.href.baseVal ?? link.href
-  }), web = /^http/.test(protocol), file = link.hasAttribute("download") || FILE.test(pathname);
-  return {
-    href: web ? href.replace(/#.*/, "") : protocol,
-    link_kind: web && host !== location.host ? "outbound" : file ? "download" : KINDS[protocol]
-  };
-}, watchClicks = () => {
-  let lastMs = 0;
-  on("click auxclick", (event) => {
-    let path = event.composedPath(), link = within(path, LINK);
-    if (event.button > (link ? 1 : 0) || within(path, `${PRIVATE},button:disabled,[aria-disabled=true]`) || isOff(settings.clicks) || event.isTrusted && event.timeStamp === lastMs) return;
-    lastMs = event.timeStamp;
-    let clicked = within(path, CLICKABLE), marked = within(path, `[${MARK}]:not(form)`), told2 = marked ? markOf(marked) : !!clicked && ["click", { ...describe(clicked), ...link && linkFacts(link) }];
-    told2 && track(...told2);
-  });
-};
-
-// src/features/engagement.js
-var IDLE_MS = 3e4, LEAST_MS = 1e3, SETTLED_MS = 1e3, watchEngagement = () => {
-  let sinceMs = 0, engagedMs = 0, seenPx = 0, heightPx = 0, scrolled = !1, viewed = !1, beat = () => {
-    let nowMs = performance.now();
-    sinceMs && (engagedMs += Math.min(nowMs - sinceMs, IDLE_MS)), sinceMs = document.hasFocus() && !document.hidden ? nowMs : 0;
-  }, look2 = guard(() => {
-    let box = (
-      /** @type {Element} */
-      document.scrollingElement
-    );
-    heightPx = box.scrollHeight, seenPx = Math.max(seenPx, box.scrollTop + box.clientHeight);
-  }), tell = (page3) => {
-    beat(), !(!viewed || engagedMs < LEAST_MS && !scrolled) && (track(
-      "engagement",
-      {
-        engaged_ms: Math.round(engagedMs),
-        scroll_depth: heightPx ? +Math.min(seenPx / heightPx, 1).toFixed(2) : void 0
-      },
-      { page: page3 }
-    ), engagedMs = 0, scrolled = !1);
-  };
-  on("pointermove pointerdown keydown focus blur", beat), on("visibilitychange pagehide", ({ type }) => document.hidden || type === "pagehide" ? tell() : beat()), on("scroll", () => {
-    scrolled = !0, beat(), requestAnimationFrame(() => setTimeout(look2));
-  }), new ResizeObserver(() => setTimeout(look2)).observe(document.documentElement), when({
-    before({ type }) {
-      viewed ||= type === "page";
-    },
-    move(page3) {
-      tell(page3), engagedMs = seenPx = heightPx = 0, viewed = scrolled = !1, setTimeout(look2, SETTLED_MS);
-    }
-  }), beat();
-};
 
 // src/features/page_facts.js
 var pageFacts = (search, status2 = 0) => {
@@ -441,7 +376,78 @@ var watch = () => {
     before(event) {
       event.type === "page" && (event.properties = { ...pageFacts(location.search, status2), ...event.properties }, status2 = 0);
     }
-  }), watchClicks(), watchEngagement();
+  });
+};
+
+// src/features/clickable.js
+var LINK2 = "a[*|href],area[href]", CLICKABLE = `${LINK2},button,summary,[type=submit],[type=button],[type=image],[role=button],[role=link],[role=menuitem],[role=tab],[role=switch]`;
+
+// src/features/marks.js
+var MARK = "data-footfall-event", PROPERTY = "data-footfall-prop-", parsed = (text) => {
+  try {
+    return /\d{16}/.test(text) ? text : JSON.parse(text);
+  } catch {
+    return text;
+  }
+}, markOf = (element) => {
+  let event = element.getAttribute(MARK), properties = {};
+  for (let { name, value } of element.attributes)
+    name.startsWith(PROPERTY) && (properties[name.slice(PROPERTY.length).replace(/-/g, "_")] = parsed(value));
+  return event ? [event, properties] : void 0;
+};
+
+// src/features/clicks.js
+var FILE = /\.(pdf|zip|gz|7z|rar|dmg|exe|msi|apk|csv|txt|rtf|epub|mp[34]|(doc|xls|ppt)x?)$/i, KINDS = { "mailto:": "email", "tel:": "phone" }, linkFacts = (link) => {
+  let { protocol, host, pathname, href } = Object.assign(document.createElement("a"), {
+    href: link.href.baseVal ?? link.href
+  }), web = /^http/.test(protocol), file = link.hasAttribute("download") || FILE.test(pathname);
+  return {
+    href: web ? href.replace(/#.*/, "") : protocol,
+    link_kind: web && host !== location.host ? "outbound" : file ? "download" : KINDS[protocol]
+  };
+}, watchClicks = (tag2) => {
+  let lastMs = 0;
+  return (event, path) => {
+    if (!/click/.test(event.type)) return;
+    let link = within(path, LINK2);
+    if (event.button > (link ? 1 : 0) || within(path, `${PRIVATE},button:disabled,[aria-disabled=true]`) || isOff(tag2.settings.clicks) || event.isTrusted && event.timeStamp === lastMs) return;
+    lastMs = event.timeStamp;
+    let clicked = within(path, CLICKABLE), marked = within(path, `[${MARK}]:not(form)`), told2 = marked ? markOf(marked) : !!clicked && ["click", { ...describe(clicked), ...link && linkFacts(link) }];
+    told2 && tag2.track(...told2);
+  };
+};
+
+// src/features/engagement.js
+var IDLE_MS = 3e4, LEAST_MS = 1e3, SETTLED_MS = 1e3, attentive = () => document.hasFocus() && !document.hidden, watchEngagement = (tag2, when2, startMs, viewed) => {
+  let [shown] = performance.getEntriesByType("visibility-state").slice(-1), sinceMs = attentive() ? Math.max(startMs, shown?.startTime ?? 0) : 0, engagedMs = 0, seenPx = 0, heightPx = 0, scrolled = !1, beat = () => {
+    let nowMs = performance.now();
+    sinceMs && (engagedMs += Math.min(nowMs - sinceMs, IDLE_MS)), sinceMs = attentive() ? nowMs : 0;
+  }, look = guard(() => {
+    let box = (
+      /** @type {Element} */
+      document.scrollingElement
+    );
+    heightPx = box.scrollHeight, seenPx = Math.max(seenPx, box.scrollTop + box.clientHeight);
+  }), tell = (page3) => {
+    beat(), !(!viewed || engagedMs < LEAST_MS && !scrolled) && (tag2.track(
+      "engagement",
+      {
+        engaged_ms: Math.round(engagedMs),
+        scroll_depth: heightPx ? +Math.min(seenPx / heightPx, 1).toFixed(2) : void 0
+      },
+      { page: page3 }
+    ), engagedMs = 0, scrolled = !1);
+  };
+  on("pointermove pointerdown keydown focus blur", beat), on("visibilitychange pagehide", ({ type }) => document.hidden || type === "pagehide" ? tell() : beat()), on("scroll", () => {
+    scrolled = !0, beat(), requestAnimationFrame(() => setTimeout(look));
+  }), new ResizeObserver(() => setTimeout(look)).observe(document.documentElement), when2({
+    before({ type }) {
+      viewed ||= type === "page";
+    },
+    move(page3) {
+      tell(page3), engagedMs = seenPx = heightPx = 0, viewed = scrolled = !1, setTimeout(look, SETTLED_MS);
+    }
+  }), beat();
 };
 
 // src/features/forms.js
@@ -517,7 +523,7 @@ var PAUSE_MS = 1e3, RAGE_PX = 30, ANY_CHANGE = { subtree: !0, childList: !0, att
       );
     }
     if (!/click/.test(type) || !event.isTrusted || nowMs === lastMs) return;
-    let link = within(path, LINK);
+    let link = within(path, LINK2);
     if (event.button > (link ? 1 : 0) || within(path, `${PRIVATE},button:disabled,[aria-disabled=true]`)) return;
     lastMs = nowMs;
     let clicked = within(path, CLICKABLE);
@@ -539,21 +545,39 @@ var PAUSE_MS = 1e3, RAGE_PX = 30, ANY_CHANGE = { subtree: !0, childList: !0, att
   };
 };
 
+// src/features/zone.js
+var AFTER_MS = 3e3, findZone = (tag2) => {
+  if (tag2.context.timezone) return;
+  setTimeout(guard(() => {
+    tag2.context.timezone = Intl.DateTimeFormat().resolvedOptions().timeZone, tag2.store(`_zone${(/* @__PURE__ */ new Date()).getTimezoneOffset()}`, tag2.context.timezone);
+  }), AFTER_MS);
+};
+
 // src/features/more.js
-var more_default = (tag2) => {
+var more_default = (tag2, viewedMs) => {
   tag2.hooks !== hooks && hooks.push((_, what) => tag2.warn(...what));
   let when2 = (moments) => {
     tag2.hooks.push((kind, what) => moments[kind]?.(what));
-  }, watchers = [watchForms, watchMedia, watchTrouble].map((watch2) => guard(watch2(tag2, when2)));
-  return (...event) => {
-    for (let watcher of watchers) watcher(...event);
+  }, then = {}, teller = {
+    settings: tag2.settings,
+    /** @param {string} event @param {object} properties @param {{page?: object}} [options] */
+    track(event, properties, { page: page3 = then.page } = {}) {
+      tag2.emit("track", { event, properties, ...then.at && { timestamp: then.at } }, { page: page3 });
+    }
+  };
+  findZone(tag2), watchEngagement(teller, when2, viewedMs || performance.now(), viewedMs > 0);
+  let watchers = [watchClicks, watchForms, watchMedia, watchTrouble].map((watch2) => guard(watch2(teller, when2)));
+  return (event, path, page3, at) => {
+    then = { page: page3, at };
+    for (let watcher of watchers) watcher(event, path, !!at);
+    then = {};
   };
 };
 
 // src/autocapture.js
 var autocapture = () => {
   watch();
-  let tell = more_default(tag);
+  let tell = more_default(tag, 0);
   on("pointerdown click auxclick input submit play", (event) => tell(event, event.composedPath()));
 };
 

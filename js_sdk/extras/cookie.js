@@ -35,9 +35,9 @@ export default (tag) => {
   if (cookie === "collector") {
     // Credentials go only where the collector knows the key's own pages, before it reads the request.
     tag.hooks.push((/** @type {string} */ kind, /** @type {any} */ what) => {
-      if (kind !== "request" || !allowed()) return undefined;
-      const [address, options] = what;
-      return [`${address}?writeKey=${writeKey}`, { ...options, credentials: "include" }];
+      if (kind !== "request" || !allowed()) return;
+      what[0] += `?writeKey=${writeKey}`;
+      what[1].credentials = "include";
     });
   }
   tag.watch((/** @type {string} */ kind, /** @type {any} */ what) => {

@@ -193,9 +193,9 @@ export default (tag) => {
   }
   // The collector gives its verdicts where they are asked for.
   if (settings.debug != null) {
-    /** @type {any} */ (tag).hooks.push((/** @type {string} */ kind, /** @type {any} */ what) =>
-      kind === "request" ? [`${what[0]}${/\?/.test(what[0]) ? "&" : "?"}debug=1`, what[1]] : undefined,
-    );
+    /** @type {any} */ (tag).hooks.push((/** @type {string} */ kind, /** @type {any} */ what) => {
+      if (kind === "request") what[0] += `${/\?/.test(what[0]) ? "&" : "?"}debug=1`;
+    });
   }
   if (!settings.writeKey) notice("data-write-key is missing: without it the collector takes nothing.");
   if (navigator.webdriver) notice("This browser is driven by a program: its events are flagged as a bot's.");

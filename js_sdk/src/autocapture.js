@@ -6,6 +6,6 @@ import { tag } from "./tag.js";
 
 export const autocapture = () => {
   watch();
-  const tell = more(tag);
+  const tell = more(tag, 0);
   on("pointerdown click auxclick input submit play", (event) => tell(event, event.composedPath()));
 };

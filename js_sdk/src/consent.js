@@ -20,8 +20,10 @@ export const decide = (given) => {
   permit(true);
   const answer =
     given ??
-    parse(load("_consent") ?? "null") ??
-    (navigator.globalPrivacyControl && !isOff(settings.gpc) ? "denied" : (settings.consent ?? "granted"));
+    parse(/** @type {any} */ (load("_consent") ?? null)) ??
+    ((navigator.globalPrivacyControl && !isOff(settings.gpc)) || (WHOLE && settings.dnt && navigator.doNotTrack === "1")
+      ? "denied"
+      : (settings.consent ?? "granted"));
   categories = answer.big ? undefined : answer; // only texts can be big()
   state = categories ? (/:true/.test(toJson(answer)) ? "granted" : "denied") : answer;
   if (given) {

@@ -4,7 +4,7 @@
  */
 
 // Each setting, and the extra it is about.
-const ABOUT = { debug: "debug", linkDomains: "link", cookieDomain: "cookie", cookie: "cookie", hash: "hash" };
+const ABOUT = { debug: "debug", linkDomains: "link", cookieDomain: "cookie", cookie: "cookie" };
 const BESIDE = "./footfall.";
 
 /** @param {any} tag @returns {Promise<unknown>} when all are there, or cannot be had */

@@ -13,11 +13,13 @@
 /** @type {((kind: string, what: any) => any)[]} each may give back something in the place of what it got */
 export const hooks = [];
 
-/** @param {string} kind @param {any} [what] @returns {any} what became of it */
-export const pass = (kind, what) => {
-  for (const hook of hooks) what = hook(kind, what) ?? what;
-  return what;
-};
+/** Tell the hooks, and give back what became of it. @type {(kind: string, what?: any) => any} */
+export const pass = WHOLE
+  ? (kind, what) => {
+      for (const hook of hooks) what = hook(kind, what) ?? what;
+      return what;
+    }
+  : (_, what) => what;
 
 /** @template {any[]} A @template R @param {(...args: A) => R} run @returns {(...args: A) => R | undefined} */
 export const guard =

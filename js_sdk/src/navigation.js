@@ -1,14 +1,17 @@
 /**
  * The page, and when the visitor came to see another one: the first, pushState, replaceState, back and forward, and a page
- * brought back from the back/forward cache. Never twice for one address; the fragment does not count: it never reaches a
- * server by itself, and sign-in flows put secrets there. A change is told a moment later, when the router has set the title
- * and made up its mind, but always before any other event. Knows nothing of events.
+ * brought back from the back/forward cache. Never twice for one address; the fragment does not count, unless data-hash says
+ * that the site routes by it: it never reaches a server by itself, and sign-in flows put secrets there. A change is told a
+ * moment later, when the router has set the title and made up its mind, but always before any other event. Knows nothing of
+ * events.
  */
 import { guard, on, pass } from "./guard.js";
 import { settings } from "./settings.js";
 
 // The plan's limit; a longer title would have the page view refused.
 const TITLE_CHARS_MAX = 1024;
+// What one site's page hands to another's, see extras/link.js: who has the address has the visitor's id for two minutes.
+const LINK = /footfall_link=[^&]*&|.footfall_link=[^&]*$/;
 
 /** @typedef {ReturnType<typeof page>} PageFacts */
 
@@ -18,13 +21,22 @@ let told;
 let referrer;
 
 /** The page as it is now. */
-export const page = () => ({
-  url: location.href.replace(settings.fragment ?? /#.*/s, ""),
-  path: location.pathname,
-  referrer: referrer ?? document.referrer,
-  search: location.search,
-  title: document.title.slice(0, TITLE_CHARS_MAX),
-});
+export const page = () => {
+  let { origin: url, pathname: path, hash } = location;
+  const search = location.search.replace(LINK, "");
+  url += path + search;
+  if (WHOLE && settings.hash != null) {
+    url += hash;
+    path += hash;
+  }
+  return {
+    url,
+    path,
+    referrer: referrer ?? document.referrer,
+    search,
+    title: document.title.slice(0, TITLE_CHARS_MAX),
+  };
+};
 
 /** Take the present page as told. @returns {boolean} whether it was another one */
 export const mark = () => {
@@ -38,8 +50,8 @@ export const mark = () => {
   return true;
 };
 
-/** @param {() => void} settle tells the page, if it is another one @param {() => void} view tells it anyway */
-export const watchNavigation = (settle, view) => {
+/** @param {() => void} settle tells the page, if it is another one */
+export const watchNavigation = (settle) => {
   const later = () => setTimeout(guard(settle));
   for (const name of /** @type {const} */ (["pushState", "replaceState"])) {
     const original = history[name];
@@ -52,7 +64,8 @@ export const watchNavigation = (settle, view) => {
   on("pageshow", (event) => {
     if (event.persisted) {
       pass("move", told);
-      view();
+      told = undefined;
+      settle();
     }
   });
 };

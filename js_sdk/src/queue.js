@@ -2,7 +2,7 @@
  * Events waiting to be sent, and when they are: each an entry of its own in storage, so that tabs share one queue without
  * ever writing over each other, and what a page left behind is simply there for the next one.
  *
- *     _queue_<write key>_<message id> <consent categories>  =  <event as JSON>
+ *     _queue_<write key>_<message id>[,<consent category> …]  =  <event as JSON>
  *
  *     push -> queue -> each second while there is something, or at once when the page is left -> request
  *     2xx: gone from the queue.   400, 413: again in halves.   another answer, or none: wait, then again.
@@ -15,7 +15,7 @@
  */
 import { categories, state } from "./consent.js";
 import { pass } from "./guard.js";
-import { bytesOf, toJson } from "./json.js";
+import { bytesOf, parse, toJson } from "./json.js";
 import { settings } from "./settings.js";
 import { load, names, store } from "./storage.js";
 
@@ -26,7 +26,6 @@ const BATCH_EVENTS_MAX = 100;
 // A page may have 64 KiB of keepalive requests under way (Fetch standard, "keepalive"); one byte more and the browser
 // refuses. Half of that leaves room for the last batch of a leaving page beside one that is under way.
 const BATCH_BYTES_MAX = 30_000;
-const ANSWER_MS_MAX = 30_000;
 const FIRST_MS = 1000;
 const WAIT_MS_MAX = 60_000;
 // A server may ask for more patience than that, but a slip of its hand must not silence the tag for a day.
@@ -43,6 +42,9 @@ let pauseMs = BATCH_MS;
 
 /** What all events of a request share; dropped counts those this page gave up, so that loss is not guessed. @type {any} */
 export const context = { library: { name: "footfall.js", version: VERSION }, dropped: 0 };
+
+/** What status() tells of deliveries; lastStatus 0: no answer. @type {{sent: number, lastStatus?: number, lastError?: unknown}} */
+export const record = { sent: 0 };
 
 /**
  * How long to wait before the next attempt. Doubling with jitter, so that the visitors of a site that was down do not all
@@ -79,11 +81,10 @@ export const take = () => {
   const restMs = /** @type {any} */ (load("_wait")) - Date.now();
   if (state === "granted" && !(restMs > 0 && restMs < 2 * RETRY_AFTER_MS_MAX)) {
     for (const name of all) {
-      const [, ...needs] = name.split(" ");
-      const given = /** @type {Record<string, boolean>} */ (categories);
-      if (given && !needs.every((category) => given[category])) store(name);
+      const [, ...needs] = name.split(",");
+      if (!needs.every((category) => !categories || categories[category])) store(name);
       else if (!flying.has(name)) {
-        bytes -= bytesOf(load(name) ?? "") + 1;
+        bytes -= bytesOf(/** @type {string} */ (load(name))) + 1;
         if (taken[0] && (taken.length >= countMax || bytes < 0)) break;
         flying.add(name);
         taken.push(name);
@@ -97,42 +98,35 @@ export const take = () => {
  * One request to the collector. text/plain without credentials, so that the browser asks no permission first: a preflight
  * costs a round trip, and a leaving page has none to spare.
  *
- * @param {string} body @param {unknown} leaving @returns {any} the response; rejects when there is none
+ * @param {string} body @param {unknown} leaving @returns {Promise<any>} the response; rejects when there is none
  */
-const send = (body, leaving) => {
-  const request = pass("request", [
+const send = async (body, leaving) => {
+  /** @type {[string, RequestInit]} */
+  const request = [
     `${settings.endpoint}/v1/b`,
     {
       method: "POST",
       body, // a string: text/plain;charset=UTF-8
       keepalive: true,
       credentials: "omit",
-      signal: AbortSignal.timeout?.(ANSWER_MS_MAX),
     },
-  ]);
+  ];
+  pass("request", request);
   // No answer ever comes from a beacon, and blockers swallow it while it reports success: not a delivery.
-  return leaving && !("keepalive" in Request.prototype)
+  return WHOLE && leaving && !("keepalive" in Request.prototype)
     ? navigator.sendBeacon(request[0], body)
-    : fetch(.../** @type {[string, RequestInit]} */ (request));
+    : fetch(...request);
 };
 
 /** @param {unknown} [leaving] @returns {Promise<void>} when all is sent, or must wait */
 const sendAll = async (leaving) => {
   for (let taken = take(); taken[0]; taken = take()) {
     const events = `[${taken.map(load)}]`;
-    /** @type {any} */
-    let response = {};
-    /** @type {any} */
-    let answer = {};
-    try {
-      const rest = toJson({ context, writeKey: settings.writeKey, sentAt: new Date() });
-      const sending = send(`{"batch":${events},${rest.slice(1)}`, leaving);
-      if (leaving) sendAll(leaving);
-      response = await sending;
-      answer = await response.json();
-    } catch (error) {
-      answer.error = error; // offline, blocked, or no answer in time: all one to the queue
-    }
+    const rest = toJson({ context, writeKey: settings.writeKey, sentAt: new Date() });
+    const sending = send(`{"batch":${events},${rest.slice(1)}`, leaving);
+    if (leaving) sendAll(leaving);
+    // Offline, blocked, or no answer in time: all one to the queue.
+    const response = await sending.catch((/** @type {unknown} */ error) => ({ error }));
     const { ok, status = 0, headers } = response;
     const refused = /400|413/.test(status);
     countMax = refused ? taken.length / 2 : BATCH_EVENTS_MAX;
@@ -148,7 +142,12 @@ const sendAll = async (leaving) => {
       if (status) store("_wait", Date.now() + ms);
       else pauseMs = ms;
     }
-    pass("answer", { status, events, ...answer });
+    if (WHOLE) {
+      const { error } = response;
+      Object.assign(record, { lastStatus: status, lastError: error, sent: record.sent + (ok ? taken.length : 0) });
+      const answer = await response.json?.().catch(() => {});
+      pass("answer", { status, error, events: parse(events), ...answer });
+    }
     if (!status) return;
   }
 };
@@ -181,7 +180,7 @@ export const plan = () => {
 
 /** @param {string[]} words message id, categories of consent that it needs @param {string} event as JSON text */
 export const push = (words, event) => {
-  store(queueName() + words.join(" "), event);
+  store(queueName() + words, event);
   plan();
   if (document.hidden && !failures) queueMicrotask(leave);
 };

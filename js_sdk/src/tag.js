@@ -13,7 +13,7 @@ import { guard, on, pass } from "./guard.js";
 import { newId } from "./ids.js";
 import { clean, toJson } from "./json.js";
 import { mark, page, watchNavigation } from "./navigation.js";
-import { context, flush, leave, plan, push } from "./queue.js";
+import { context, flush, leave, plan, push, record, waiting } from "./queue.js";
 import { isOff, settings } from "./settings.js";
 import { load, store, visitor, wipe } from "./storage.js";
 
@@ -24,10 +24,8 @@ let sequence = 0;
 /** @type {unknown[][] | undefined} calls that wait for the start */
 let early = [];
 
-const view = () => isOff(settings.pageViews) || calls.page();
-
 /** Tell now what is still to be told. */
-const settle = () => mark() && view();
+const settle = () => mark() && (isOff(settings.pageViews) || calls.page());
 
 /**
  * One event, as the wire has it: what happened, to whom, where and when. The ids are read from storage each time, so that
@@ -46,20 +44,22 @@ export const emit = (type, fields, { page: at, consent = [] } = {}) => {
   const messageId = newId();
   let event = clean({
     type,
+    userId: load("_user"),
     messageId,
     anonymousId: visitor(),
-    userId: load("_user"),
     timestamp: new Date(),
     sequence: ++sequence,
     context: { page: at ?? page(), consent: categories },
     ...fields,
   });
   if (seen) event.properties = { ...event.context.page, ...event.properties };
-  event = pass("before", event);
-  if (event) {
-    push([messageId].concat(consent), toJson(event));
-    pass("event", event);
-  } else context.dropped++;
+  if (WHOLE) event = pass("before", event);
+  if (WHOLE && !event) {
+    context.dropped++;
+    return;
+  }
+  push([messageId].concat(consent), toJson(event));
+  pass("event", event);
 };
 
 /** @param {string} event @param {object} [properties] @param {{page?: object, extra?: object, consent?: string | string[]}} [options] */
@@ -82,7 +82,7 @@ export const calls = {
       on("pagehide", () => document.hidden || start()); // left before its first frame; a tab never looked at is no visit
       requestAnimationFrame(() =>
         setTimeout(async () => {
-          await pass("seen");
+          if (WHOLE) await pass("seen");
           start();
         }),
       );
@@ -103,6 +103,16 @@ export const calls = {
     flush();
   },
   flush,
+  status: () => ({
+    ...settings,
+    ...(WHOLE && record),
+    version: VERSION,
+    consent: state,
+    visitor: load("_id"),
+    waitsUntil: Number(load("_wait")) || 0,
+    queued: waiting().length,
+    dropped: context.dropped,
+  }),
 };
 
 /** @type {(call: any) => unknown} */
@@ -114,7 +124,7 @@ export const run = guard((call) => {
     pass("call", call);
     return calls[name](...rest);
   }
-  if (early.length < EARLY_MAX) early.push(call);
+  if (!early[EARLY_MAX]) early.push(call);
   return undefined;
 });
 
@@ -143,7 +153,7 @@ export const start = guard(() => {
   decide();
   context.locale = navigator.language;
   context.webdriver = navigator.webdriver;
-  watchNavigation(settle, view);
+  watchNavigation(settle);
   pass("start");
   waited.forEach(run);
   settle();

@@ -4,43 +4,37 @@
  */
 import { campaign } from "./campaign.js";
 import { folder } from "./classic.js";
-import { decide, state } from "./consent.js";
+import { decide } from "./consent.js";
 import { guard, hooks, pass } from "./guard.js";
 import { newId } from "./ids.js";
-import { clean, parse } from "./json.js";
-import { context, waiting } from "./queue.js";
+import { clean } from "./json.js";
+import { context } from "./queue.js";
 import { settings } from "./settings.js";
 import { load, store, visitor } from "./storage.js";
 import { calls, emit, start, tag, teach } from "./tag.js";
 
 // Whoever holds the start back has this long; after that a visit might be over unseen.
 const HOLD_MS_MAX = 2000;
-// The first seconds belong to the page: the first use of Intl costs more than all the rest of the tag.
-const ZONE_AFTER_MS = 3000;
+const ANSWER_MS_MAX = 30_000;
+// Kept for as long as the clock's offset is the same; zone.js finds it out.
+const ZONE = "_zone";
 
 // Settings, or what the page's address says, for which extras are to be loaded.
-const ASKING = /,(extr|debug|link|cook|hash)|footfall-debug/;
+const ASKING = /,(extr|debug|link|cook)|footfall-debug/;
 
 /** @type {Record<string, unknown>} what set() adds to each event */
 let common = {};
 /** @type {unknown[]} what the start waits for */
 const holds = [];
-/** What status() tells of deliveries; lastStatus 0: no answer. @type {{sent: number, lastStatus?: number, lastError?: unknown}} */
-const record = { sent: 0 };
 
 /** @param {Record<string, (what: any) => any>} moments what to do when, by the names that guard.js lists */
 export const when = (moments) => {
   hooks.push((kind, what) => moments[kind]?.(what));
 };
 
-const look = () => {
-  if (settings.dnt && navigator.doNotTrack === "1") settings.consent = "denied";
-  decide();
-};
-
 when({
   seen() {
-    look();
+    decide();
     setTimeout(start, HOLD_MS_MAX);
     if (!ASKING.test(Object.keys(settings) + location.search)) return;
     return import(`${folder ?? settings.endpoint}/footfall.extras.js`)
@@ -48,21 +42,10 @@ when({
       .then(() => Promise.allSettled(holds), tag.warn);
   },
   start() {
-    look();
     const { width, height } = screen;
-    const zone = `_zone${new Date().getTimezoneOffset()}`; // kept for as long as the clock's offset is the same
     context.screen = { width, height, innerWidth, innerHeight, density: devicePixelRatio };
     context.connection = navigator.connection?.effectiveType;
-    context.timezone = load(zone);
-    if (!context.timezone) {
-      setTimeout(
-        guard(() => {
-          context.timezone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-          store(zone, context.timezone);
-        }),
-        ZONE_AFTER_MS,
-      );
-    }
+    context.timezone = load(ZONE + new Date().getTimezoneOffset());
     settings.plugins?.forEach(calls.plugin);
   },
   before(event) {
@@ -70,11 +53,8 @@ when({
     if (/^[tp]/.test(event.type)) event.properties = { ...common, ...event.properties };
     event.context.campaign = campaign(Date.now());
   },
-  answer(answer) {
-    record.lastStatus = answer.status;
-    record.lastError = answer.error;
-    answer.events = parse(answer.events);
-    if (/2../.test(answer.status)) record.sent += answer.events.length;
+  request([, options]) {
+    options.signal = AbortSignal.timeout?.(ANSWER_MS_MAX);
   },
 });
 
@@ -98,16 +78,6 @@ teach({
     for (const [name, value] of Object.entries(clean(properties))) common[name] = value ?? undefined;
   },
   plugin: (plugin) => plugin(tag),
-  status: () => ({
-    ...settings,
-    ...record,
-    version: VERSION,
-    consent: state,
-    visitor: load("_id"),
-    queued: waiting().length,
-    dropped: context.dropped,
-    waitsUntil: Number(load("_wait") ?? 0),
-  }),
 });
 
 Object.assign(tag, {
@@ -129,5 +99,7 @@ Object.assign(tag, {
   emit,
   hooks,
   settings,
+  context,
+  store,
   visitor,
 });

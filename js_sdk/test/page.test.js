@@ -4,14 +4,14 @@ import { campaignOf } from "../src/campaign.js";
 import { page } from "../src/navigation.js";
 import { settings } from "../src/settings.js";
 
-const at = { href: "https://a.example/x?y#access_token=z\n#", pathname: "/x", search: "?y" };
+const at = { origin: "https://a.example", pathname: "/x", search: "?y", hash: "#access_token=z\n#" };
 
 /** As much of a window as a page's facts need. */
 const show = (location, title) => Object.assign(globalThis, { location, document: { title, referrer: "" } });
 
 afterEach(() => {
   for (const name of ["location", "document"]) delete globalThis[name];
-  delete settings.fragment;
+  delete settings.hash;
 });
 
 test("the fragment, where sign-in flows put secrets, is left out, and a title longer than the plan allows is cut", () => {
@@ -21,10 +21,23 @@ test("the fragment, where sign-in flows put secrets, is left out, and a title lo
 });
 
 test("a site that routes by the fragment has it in the address", () => {
-  show({ ...at, href: "https://a.example/x?y#/z" }, "");
-  settings.fragment = /$^/;
-  assert.equal(page().url, "https://a.example/x?y#/z");
+  show({ ...at, hash: "#/z" }, "");
+  settings.hash = "";
+  assert.deepEqual([page().url, page().path], ["https://a.example/x?y#/z", "/x#/z"]);
 });
+
+for (const [search, rest] of [
+  ["?footfall_link=t", ""],
+  ["?a=1&footfall_link=t", "?a=1"],
+  ["?footfall_link=t&a=1", "?a=1"],
+  ["?a=1&footfall_link=t&b=2", "?a=1&b=2"],
+  ["?my_footfall_links=t", "?my_footfall_links=t"],
+]) {
+  test(`the token of a link from another site is in no address: ${search}`, () => {
+    show({ ...at, search }, "");
+    assert.deepEqual([page().url, page().search], [`https://a.example/x${rest}`, rest]);
+  });
+}
 
 for (const [search, campaign] of [
   ["?utm_source=x&a=1&utm_term=y%20z&gclid=g", "utm_source=x&utm_term=y%20z&gclid=g"],

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-globalThis.VERSION = "test"; // the build defines it
 const { waitMs } = await import("../src/queue.js");
 
 test("waits double, jitter by half, and stop growing at a minute", () => {

@@ -51,9 +51,8 @@ const second = (page) => page.evaluate(() => new Promise((done) => setTimeout(do
 
 const about = (ms, wanted) => assert.ok(ms >= wanted && ms < wanted + 3000, `${ms} ms, not about ${wanted}`);
 
-/** Until the part that comes with the visitor's first press is there: presses before it are no dead clicks. */
+/** Until the part that comes when the page idles is there: presses before it are no dead clicks. */
 async function complete(page) {
-  await page.mouse.click(700, 600);
   const file = await page.waitForFunction(
     () =>
       performance
@@ -62,6 +61,27 @@ async function complete(page) {
   );
   // A module that is already there is given to the next import of it, after the tag's own.
   await page.evaluate((address) => import(address).then(() => {}), await file.jsonValue());
+}
+
+/** The browser never idles by itself; window.idle() says that it does. */
+const holdIdle = (context) =>
+  context.addInitScript(() => {
+    const waiting = [];
+    window.requestIdleCallback = (run) => waiting.push(run);
+    window.idle = () => {
+      for (const run of waiting.splice(0)) run();
+    };
+  });
+
+/** The part that comes later is on its way until the function given back is called. */
+async function holdMore(context) {
+  const held = [];
+  await context.route("**/footfall.more.js", (route) =>
+    new Promise((go) => held.push(go)).then(() => route.continue()),
+  );
+  return () => {
+    for (const go of held.splice(0)) go();
+  };
 }
 
 const LONG = '<p style="height:3000px">long</p>';
@@ -457,7 +477,7 @@ export const scenarios = {
     );
   },
 
-  "the part that comes later is fetched once, at the first press; without it the rest goes on": async ({
+  "the second part is fetched once, when the page idles or at the first press, after its first paint": async ({
     collector,
     context,
     site,
@@ -467,24 +487,106 @@ export const scenarios = {
     collector.server.prependListener("request", ({ url }) => {
       asked += url === "/footfall.more.js";
     });
+    await holdIdle(context);
     site.bodies["/"] = '<button onclick="this.title += 1">x</button><form onsubmit="return false"><input></form>';
-    const page = await open();
+    const idle = await open();
     await arrived(collector, "page_view");
     assert.equal(asked, 0);
-    await page.click("button", { clickCount: 3 });
-    await arrived(collector, "rage_click"); // of presses that came before it, handed over
-    await page.fill("input", "x");
-    await page.press("input", "Enter");
-    await arrived(collector, "form_submit");
+    await idle.evaluate(() => window.idle());
+    await complete(idle);
+    const times = await idle.evaluate(() =>
+      ["first-paint", document.querySelector("script").src.replace(".js", ".more.js")].map(
+        (name) => performance.getEntriesByName(name)[0].startTime,
+      ),
+    );
+    assert.ok(times[0] <= times[1], `painted at ${times[0]} ms, fetched at ${times[1]} ms`);
+    await idle.click("button");
+    await arrived(collector, "click");
     assert.equal(asked, 1);
+    const pressed = await open();
+    await arrived(collector, "page_view", 2);
+    assert.equal(asked, 1);
+    await pressed.click("button", { clickCount: 3 });
+    await arrived(collector, "rage_click"); // of presses that came before it, handed over
+    await pressed.evaluate(() => window.idle());
+    await pressed.fill("input", "x");
+    await pressed.press("input", "Enter");
+    await arrived(collector, "form_submit");
+    assert.equal(asked, 2);
+  },
+
+  "a press before the second part has come is told with the page and the time it was made at": async ({
+    collector,
+    context,
+    site,
+    open,
+  }) => {
+    const release = await holdMore(context);
+    site.bodies["/first"] = "<button>x</button>";
+    const page = await open("/first");
+    await page.click("button");
+    const pressedAt = await page.evaluate(() => Date.now());
+    await page.evaluate(() => history.pushState({}, "", "/second"));
+    await arrived(collector, "page_view", 2);
+    await page.waitForFunction((then) => Date.now() > then, pressedAt);
+    const releasedAt = await page.evaluate(() => Date.now());
+    release();
+    await arrived(collector, "click");
+    const [{ context: seen, timestamp, properties }] = named(collector, "click");
+    assert.equal(seen.page.path, "/first");
+    assert.equal(properties.selector, "html:nth-child(1) > body:nth-child(2) > button:nth-child(1)");
+    assert.ok(new Date(timestamp) <= pressedAt && pressedAt < releasedAt, timestamp);
+  },
+
+  "a form sent by the very first press is told": async ({ collector, context, site, open }) => {
+    await holdMore(context);
+    site.bodies["/"] =
+      '<form id="pay" action="/sent"><input type="hidden" name="card" value="secret"><button>Go</button></form>';
+    const page = await open();
+    await page.click("button");
+    await page.waitForURL("**/sent?*");
+    await arrived(collector, "form_submit");
+    const [{ context: seen }] = named(collector, "form_submit");
+    assert.equal(seen.page.path, "/");
+    const [{ fields }] = told(collector, "form_submit");
+    assert.deepEqual(fields, []);
+  },
+
+  "links and marks pressed before the second part has come, by a visitor who leaves, are told": async ({
+    collector,
+    context,
+    site,
+    open,
+  }) => {
+    await holdMore(context);
+    await context.route("https://other.example/**", (route) => route.fulfill({ body: "other" }));
+    site.bodies["/"] =
+      '<p data-footfall-private><a id="own" href="/private" onclick="return false">p</a></p>' +
+      '<button data-footfall-event="plan_chosen" data-footfall-prop-plan="pro">b</button> ' +
+      '<a id="in" href="/in#part" onclick="return false">in</a> <a id="out" href="https://other.example/x?a=1#secret"><b>out</b></a>';
+    const page = await open();
+    await page.click("#own");
+    await page.click("button");
+    await page.click("#in");
+    await page.click("#out", { button: "right" });
+    await page.click("#out b");
+    await page.waitForURL("https://other.example/**");
+    await arrived(collector, "click", 2);
+    assert.deepEqual(told(collector, "plan_chosen"), [{ plan: "pro" }]);
+    assert.deepEqual(told(collector, "click"), [
+      { href: `${site.origin}/in` },
+      { href: "https://other.example/x?a=1", link_kind: "outbound" },
+    ]);
+  },
+
+  "without the second part page views and calls go on": async ({ collector, context, site, open }) => {
     await context.route("**/footfall.more.js", (route) => route.abort());
-    const without = await open("/without");
-    await without.evaluate(() => {
-      document.body.innerHTML = "<button>y</button>";
-    });
-    await without.click("button");
-    await last(without, collector);
-    assert.equal(told(collector, "click").at(-1).element_name, "y");
+    site.bodies["/"] = "<button>y</button>";
+    const page = await open();
+    await page.click("button");
+    await page.evaluate(() => history.pushState({}, "", "/next"));
+    await arrived(collector, "page_view", 2);
+    await last(page, collector);
   },
 
   // Forms
@@ -844,7 +946,6 @@ export const scenarios = {
   },
 
   "every listener only looks on: passive, and none that keeps a page out of the back/forward cache": async ({
-    collector,
     context,
     open,
   }) => {
@@ -852,12 +953,12 @@ export const scenarios = {
       window.listeners = [];
       const add = EventTarget.prototype.addEventListener;
       EventTarget.prototype.addEventListener = function (type, listener, options) {
-        if (/footfall\.js/.test(new Error().stack)) window.listeners.push([type, options?.passive === true]);
+        if (/footfall(\.more)?\.js/.test(new Error().stack)) window.listeners.push([type, !!options?.passive]);
         add.call(this, type, listener, options);
       };
     });
     const page = await open();
-    await last(page, collector);
+    await complete(page);
     const listeners = await page.evaluate(() => window.listeners);
     const types = listeners.map(([type]) => type);
     assert.ok(types.includes("click") && types.includes("scroll"));

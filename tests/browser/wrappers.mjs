@@ -139,6 +139,11 @@ export const scenarios = {
       response.writeHead(200, { "Content-Type": "text/javascript; charset=utf-8" });
       response.end(readFileSync(new URL("footfall.js", DIST)));
     };
+    // What the tag fetches itself stands beside it.
+    site.holds["/footfall.more.js"] = (response) => {
+      response.writeHead(200, { "Content-Type": "text/javascript; charset=utf-8" });
+      response.end(readFileSync(new URL("footfall.more.js", DIST)));
+    };
     await serve(site, { name: "next", html, settings });
     const page = await open();
     await page.waitForFunction(() => window.hydrated);

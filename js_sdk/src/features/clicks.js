@@ -3,13 +3,11 @@
  * links and buttons send `click`. One click, one event; the click itself is never touched. Clicks that tell of trouble
  * are told besides, see trouble.js.
  */
-import { on } from "../guard.js";
-import { isOff, settings } from "../settings.js";
-import { track } from "../tag.js";
+import { isOff } from "../settings.js";
 import { CLICKABLE, LINK } from "./clickable.js";
-import { describe, PRIVATE } from "./element.js";
+import { describe } from "./element.js";
 import { MARK, markOf } from "./marks.js";
-import { within } from "./within.js";
+import { PRIVATE, within } from "./within.js";
 
 const FILE = /\.(pdf|zip|gz|7z|rar|dmg|exe|msi|apk|csv|txt|rtf|epub|mp[34]|(doc|xls|ppt)x?)$/i;
 /** @type {Record<string, string>} */
@@ -29,15 +27,16 @@ const linkFacts = (link) => {
   };
 };
 
-export const watchClicks = () => {
+/** @param {any} tag @returns {(event: any, path: EventTarget[]) => void} told of clicks */
+export const watchClicks = (tag) => {
   let lastMs = 0;
-  on("click auxclick", (event) => {
-    const path = event.composedPath();
+  return (event, path) => {
+    if (!/click/.test(event.type)) return;
     const link = within(path, LINK);
     // The middle button opens links and does nothing else; the right one and the ones at the side never click.
     if (event.button > (link ? 1 : 0) || within(path, `${PRIVATE},button:disabled,[aria-disabled=true]`)) return;
     // A click on a label clicks its control as well, in the same moment: one click of the visitor.
-    if (isOff(settings.clicks) || (event.isTrusted && event.timeStamp === lastMs)) return;
+    if (isOff(tag.settings.clicks) || (event.isTrusted && event.timeStamp === lastMs)) return;
     lastMs = event.timeStamp;
     const clicked = within(path, CLICKABLE);
     const marked = within(path, `[${MARK}]:not(form)`);
@@ -45,6 +44,6 @@ export const watchClicks = () => {
     const told = marked
       ? markOf(marked)
       : !!clicked && ["click", { ...describe(clicked), ...(link && linkFacts(link)) }];
-    if (told) track(...told);
-  });
+    if (told) tag.track(...told);
+  };
 };

@@ -2,8 +2,8 @@
  * What may be said of an element: its id, role, visible name and place. Never what a visitor typed or chose, and nothing
  * of a part marked data-footfall-private. The limits are the plan's: a longer text would have the whole event refused.
  */
+import { PRIVATE } from "./within.js";
 
-export const PRIVATE = "[data-footfall-private]";
 // Parts whose text is the visitor's own, or private.
 export const UNREADABLE = `input,textarea,select,[contenteditable],${PRIVATE}`;
 const TEXT_CHARS_MAX = 128;
@@ -22,6 +22,7 @@ export const cut = (text) => (text ?? "").replace(/\s+/g, " ").trim().slice(0, T
 const selectorOf = (element, depth = 1) => {
   const { id, localName, parentNode: parent } = element;
   if (LASTING_ID.test(id)) return `#${id}`;
+  if (!parent) return localName; // taken out of the page meanwhile
   const above = parent.host ?? element.parentElement;
   const step = `${localName}:nth-child(${[...parent.children].indexOf(element) + 1})`;
   return above && depth < STEPS_MAX ? `${selectorOf(above, depth + 1)} > ${step}` : step;

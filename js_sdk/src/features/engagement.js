@@ -5,26 +5,30 @@
  * the visitor scrolled, and nothing for a page whose view was not counted.
  */
 import { guard, on } from "../guard.js";
-import { track } from "../tag.js";
-import { when } from "../whole.js";
 
 const IDLE_MS = 30_000;
 const LEAST_MS = 1000;
 // Routers show the new page, and scroll it to its top, some time after they changed the address.
 const SETTLED_MS = 1000;
 
-export const watchEngagement = () => {
-  let sinceMs = 0;
+const attentive = () => document.hasFocus() && !document.hidden;
+
+/**
+ * @param {any} tag @param {(moments: Record<string, (what: any) => any>) => void} when
+ * @param {number} startMs since when the page is looked at, on performance.now()'s clock @param {boolean} viewed whether its view was counted
+ */
+export const watchEngagement = (tag, when, startMs, viewed) => {
+  const [shown] = performance.getEntriesByType("visibility-state").slice(-1);
+  let sinceMs = attentive() ? Math.max(startMs, shown?.startTime ?? 0) : 0;
   let engagedMs = 0;
   let seenPx = 0;
   let heightPx = 0;
   let scrolled = false;
-  let viewed = false;
 
   const beat = () => {
     const nowMs = performance.now();
     if (sinceMs) engagedMs += Math.min(nowMs - sinceMs, IDLE_MS);
-    sinceMs = document.hasFocus() && !document.hidden ? nowMs : 0;
+    sinceMs = attentive() ? nowMs : 0;
   };
 
   // Where layout is done anyway: by the browser, right before. Reading it is free then.
@@ -37,7 +41,7 @@ export const watchEngagement = () => {
   const tell = (page) => {
     beat();
     if (!viewed || (engagedMs < LEAST_MS && !scrolled)) return;
-    track(
+    tag.track(
       "engagement",
       {
         engaged_ms: Math.round(engagedMs),

@@ -3,9 +3,9 @@
  * leaves a form that was begun and not sent. Names of fields only, in the order they were last touched; no value ever.
  */
 import { guard, on } from "../guard.js";
-import { cut, PRIVATE } from "./element.js";
+import { cut } from "./element.js";
 import { markOf } from "./marks.js";
-import { within } from "./within.js";
+import { PRIVATE, within } from "./within.js";
 
 const FIELDS_MAX = 50;
 // Some routers show the new page a while after they changed the address.

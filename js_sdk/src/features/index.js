@@ -3,8 +3,6 @@
  * up the page, reads layout where it would be computed for that, or keeps the page out of the back/forward cache.
  */
 import { when } from "../whole.js";
-import { watchClicks } from "./clicks.js";
-import { watchEngagement } from "./engagement.js";
 import { pageFacts } from "./page_facts.js";
 
 export const watch = () => {
@@ -17,6 +15,4 @@ export const watch = () => {
       status = 0; // of the page that was loaded, not of those after it
     },
   });
-  watchClicks();
-  watchEngagement();
 };

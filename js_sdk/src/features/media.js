@@ -1,7 +1,7 @@
 /** How far videos and audios were played: media_progress at 0, 25, 50, 75 and 100 percent, once each per page and source. */
 import { on } from "../guard.js";
-import { cut, PRIVATE } from "./element.js";
-import { within } from "./within.js";
+import { cut } from "./element.js";
+import { PRIVATE, within } from "./within.js";
 
 /** @param {any} tag @param {(moments: Record<string, (what: any) => any>) => void} when @returns {(event: any, path: EventTarget[]) => void} told of play */
 export const watchMedia = (tag, when) => {

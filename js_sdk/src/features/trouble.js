@@ -7,8 +7,8 @@
 import { guard, on } from "../guard.js";
 import { isOff } from "../settings.js";
 import { CLICKABLE, LINK } from "./clickable.js";
-import { describe, PRIVATE, UNREADABLE } from "./element.js";
-import { within } from "./within.js";
+import { describe, UNREADABLE } from "./element.js";
+import { PRIVATE, within } from "./within.js";
 
 const PAUSE_MS = 1000;
 const RAGE_PX = 30;

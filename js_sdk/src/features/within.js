@@ -1,3 +1,8 @@
+/** Ways from an event's target up. */
+
+/** Parts of which nothing is said. */
+export const PRIVATE = "[data-footfall-private]";
+
 /**
  * The innermost element that matches on the way from an event's target to the window, through open shadow roots.
  *

@@ -1,1 +1,0 @@
-var e=e=>{let t=e=>e?.url&&{...e,path:e.path.replace(/#.*/s,"")+(e.url.match(/#.*/s)??"")};e.settings.fragment=/$^/,e.before(e=>{e.context.page=t(e.context.page),"page"===e.type&&(e.properties=t(e.properties))})};export{e as default};
