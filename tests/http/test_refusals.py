@@ -145,7 +145,8 @@ def test_a_body_that_cannot_be_read_is_kept_when_it_says_whose_it_is(collector: 
     read = exchange(collector, post(body, path=path))
     assert (read.status, read.reason) == (400, "not_json")
     (row,) = collector.sql_until(
-        f"SELECT reason, pointer, fix, source_id, raw FROM failed_events WHERE raw LIKE '%the way {path.decode()}%'", len
+        f"SELECT reason, pointer, fix, source_id, raw FROM failed_events WHERE raw LIKE '%the way {path.decode()}%'",
+        len,
     )
     assert (row["reason"], row["pointer"]) == ("not_json", "")
     assert row["fix"] == json.loads(read.body)["error"]
