@@ -16,7 +16,11 @@ pages says it is a Mac; only script in the page could tell.
 from __future__ import annotations
 
 import re
+import sys
 from functools import cache, lru_cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 import msgspec
 import ua_parser_rs
@@ -24,8 +28,28 @@ from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 from ua_parser import Domain, PartialResult, Resolver
 from ua_parser.loaders import load_lazy_builtins
 from ua_parser.regex import Resolver as RustResolver
-from user_agents.parsers import Browser, OperatingSystem, UserAgent
-from user_agents.parsers import Device as Hardware
+
+_OLD_INTERFACE = "ua_parser.user_agent_parser"
+
+
+def _user_agents() -> Any:
+    """The module of user-agents' rules, without what it imports for its own parse.
+
+    That is ua-parser's old interface, which compiles 1,200 patterns by `re`: 0.3 of the 1.0 s of CPU in which a
+    worker starts, for something that is never called. An empty module stands in its place for the length of the import.
+    """
+    stands_in = _OLD_INTERFACE not in sys.modules
+    if stands_in:
+        sys.modules[_OLD_INTERFACE] = ModuleType(_OLD_INTERFACE)
+    try:
+        return import_module("user_agents.parsers")
+    finally:
+        if stands_in:
+            del sys.modules[_OLD_INTERFACE]
+
+
+_rules = _user_agents()
+_Base: Any = _rules.UserAgent
 
 # A real user agent is 80-300 characters. A 64 KB one costs over a second of regular expressions (CVE-2020-5243), so it
 # is cut before it is parsed and before it becomes a cache key.
@@ -94,16 +118,16 @@ class Device(msgspec.Struct, frozen=True, gc=False):
     bot_reason: str = ""
 
 
-class _Classes(UserAgent):  # type: ignore[misc]  # user_agents ships no types
+class _Classes(_Base):  # type: ignore[misc]  # user_agents ships no types
     """user-agents' rules for phone, tablet and computer, over a result that ua-parser already has."""
 
     def __init__(self, text: str, found: PartialResult) -> None:
         # The parent's constructor would parse `text` again, in Python; its rules read only these four attributes.
         system = found.os
         self.ua_string = text
-        self.browser = Browser(found.user_agent.family if found.user_agent else "Other", (), "")
-        self.os = OperatingSystem(system.family, (), system.major or "") if system else OperatingSystem("Other", (), "")
-        self.device = Hardware(found.device.family if found.device else "Other", None, None)
+        self.browser = _rules.Browser(found.user_agent.family if found.user_agent else "Other", (), "")
+        self.os = _rules.OperatingSystem(system.family if system else "Other", (), (system and system.major) or "")
+        self.device = _rules.Device(found.device.family if found.device else "Other", None, None)
 
     def device_class(self) -> str:
         """Return desktop, mobile, tablet, tv or unknown."""
