@@ -16,6 +16,9 @@ const ANSWER_MS_MAX = 5000;
 // After a refusal: whoever moves over a row of links must not send a row of requests.
 const PAUSE_MS = 30_000;
 
+// The other extras stand beside this one; the collector may be elsewhere, and the same file from there another module.
+const BESIDE = "./footfall.";
+
 /** @param {import("./types.d.ts").Tag} tag */
 export default (tag) => {
   const { writeKey = "", endpoint = "", storage, linkDomains = "" } = tag.settings;
@@ -24,7 +27,7 @@ export default (tag) => {
 
   /** Tell developers, when those who listen are there: the debug extra may come a moment after this one. */
   const say = async (/** @type {unknown[]} */ ...words) => {
-    if (tag.settings.debug != null) await import(`${endpoint}/footfall.debug.js`).catch(() => {});
+    if (tag.settings.debug != null) await import(`${BESIDE}debug.js`).catch(() => {});
     tag.warn(...words);
   };
 

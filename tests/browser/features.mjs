@@ -731,6 +731,7 @@ export const scenarios = {
     site.bodies["/"] = LONG;
     const page = await open();
     await arrived(collector, "page_view");
+    await complete(page);
     await pass(page, 8000);
     await page.mouse.wheel(0, 900);
     await page.waitForFunction(() => scrollY > 800);
@@ -754,6 +755,7 @@ export const scenarios = {
     site.bodies["/first"] = LONG;
     const page = await open("/first");
     await arrived(collector, "page_view");
+    await complete(page);
     await pass(page, 5000);
     await page.evaluate(() => {
       document.title = "Second";
@@ -784,6 +786,7 @@ export const scenarios = {
     await movableClock(context);
     const page = await open();
     await arrived(collector, "page_view");
+    await complete(page);
     await pass(page, 4000);
     await show(page, false);
     await arrived(collector, "engagement");
@@ -806,6 +809,7 @@ export const scenarios = {
     const page = await open();
     await realFocus(context, page);
     await arrived(collector, "page_view");
+    await complete(page);
     await pass(page, 3000);
     const other = await context.newPage();
     await other.goto(`${site.origin}/other`);
@@ -824,6 +828,7 @@ export const scenarios = {
     await movableClock(context);
     const page = await open();
     await arrived(collector, "page_view");
+    await complete(page);
     await pass(page, 8 * 3_600_000);
     await page.mouse.move(10, 10);
     await pass(page, 10_000);
@@ -846,6 +851,7 @@ export const scenarios = {
     site.bodies["/"] = LONG;
     const page = await open();
     await arrived(collector, "page_view");
+    await complete(page);
     await page.evaluate(() => history.pushState({}, "", "/scrolled"));
     await arrived(collector, "page_view", 2);
     await page.mouse.wheel(0, 300);
@@ -863,6 +869,7 @@ export const scenarios = {
     await movableClock(context);
     site.attributes = 'data-page-views="off"';
     const page = await open();
+    await complete(page);
     await pass(page, 9000);
     await page.evaluate(() => {
       history.pushState({}, "", "/counted");
@@ -882,6 +889,7 @@ export const scenarios = {
     await movableClock(context);
     const page = await open();
     await arrived(collector, "page_view");
+    await complete(page);
     await page.evaluate((html) => {
       document.body.innerHTML = html;
       return new Promise((done) => requestAnimationFrame(() => setTimeout(done, 20)));
@@ -897,6 +905,7 @@ export const scenarios = {
     await movableClock(context);
     const page = await open();
     await arrived(collector, "page_view");
+    await complete(page);
     await pass(page, 2000);
     await page.goto(`${site.origin}/away`);
     await arrived(collector, "engagement");

@@ -744,10 +744,11 @@ export const scenarios = {
       await track(page, "slowly");
       await track(page, "the_last");
       await gate.took("the_last");
-      return { copies: gate.taken.length };
+      const { size } = new Set(gate.taken.map(({ messageId }) => messageId));
+      return { copies: gate.taken.length - size };
     },
     stored(rows, { note }) {
-      assert.ok(note.copies > rows.length, "no event was sent twice, so nothing was shown");
+      assert.ok(note.copies > 0, "no event was sent twice, so nothing was shown");
       assert.deepEqual(names(rows), ["page_view", ...numbered("e", 5), "slowly", "the_last"]);
     },
   },
