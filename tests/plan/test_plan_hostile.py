@@ -1,6 +1,6 @@
 """A hostile corpus: whatever is done to events, each is stored or quarantined with its bytes, and costs no neighbour.
 
-The suite takes a few thousand; `make hostile` is the long form: a million, half an hour of CPU, with what became of
+The suite takes a few thousand; `make fuzz` has the long form: a million, half an hour of CPU, with what became of
 them printed for benchmarks/results.
 """
 
