@@ -11,7 +11,7 @@ FOOTFALL := $(BIN)/footfall
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit bench bench-tag crash fuzz test-firefox lock tag clean
+.PHONY: help run test check unit bench bench-tag crash fuzz lock tag clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
