@@ -6,6 +6,7 @@ when it was sent, when that was received --Correction--> event_time
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -28,6 +29,11 @@ _SECOND_CHARS = 20
 _SECONDS_MAX = 3_600
 _seconds: dict[str, int] = {}
 _MILLISECONDS = {f"{number:03d}Z": number for number in range(1_000)}
+
+
+def now_ms() -> int:
+    """This machine's clock: milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
 
 
 def parse_time(value: str | int | float | None) -> int | None:

@@ -15,7 +15,8 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from collector.spool import count_spooled, sync_folder
+from collector.files import sync_folder
+from collector.spool import count_spooled
 
 
 class Ledger(Struct):

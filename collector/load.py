@@ -43,19 +43,19 @@ from collector.block import (
     times_ms,
     without,
 )
+from collector.files import sync_folder
 from collector.ledger import (
     Cuts,
     Ledger,
     LoadError,
     Manifest,
-    Positions,
     Range,
-    account,
     read_positions,
     read_state,
     write_durably,
 )
 from collector.packed import FORM
+from collector.plan.values import literal
 from collector.record import (
     ADDED_EVENT_VALUES,
     ADDED_FAILED_VALUES,
@@ -71,18 +71,14 @@ from collector.spool import (
     is_sealed,
     read_on,
     segments,
-    sync_folder,
     sync_segment,
 )
 from collector.store import Store, StoreError
 
-__all__ = ["Ledger", "LoadError", "Loader", "Manifest", "Positions", "Range", "account", "read_positions"]
-
 log = logging.getLogger("footfall.load")
 
-CUT_BYTES_MAX = (
-    16 * 1024 * 1024
-)  # of rows written out: about 20,000; the process then peaks at some 620 MB, chDB included
+# Of rows written out: about 20,000; the process then peaks at some 620 MB, chDB included.
+CUT_BYTES_MAX = 16 * 1024 * 1024
 READ_BYTES = 4 * 1024 * 1024
 FULL_BYTES = 24 * 1024 * 1024  # of the spool: about a batch of ROWS_MAX; with so much waiting it is cut at once
 HALVES_MAX = 500  # steps of taking a block apart, each an insert or two; then what is left of a part is refused whole
@@ -118,8 +114,13 @@ class Batch:
 
 def _unfit(table: pa.Table, unfit: dict[int, str], skipped: Iterable[int]) -> list[tuple[dict[str, Any], str]]:
     """Rows that fit no column, with why."""
-    rows = sorted(set(unfit).difference(skipped))
-    return list(zip(as_dicts(table, rows), (unfit[row] for row in rows), strict=True)) if rows else []
+    return _with_reasons(table, {row: unfit[row] for row in set(unfit).difference(skipped)})
+
+
+def _with_reasons(table: pa.Table, reasons: dict[int, str]) -> list[tuple[dict[str, Any], str]]:
+    """The rows of a block that cannot be stored, with why; their order is that of the block."""
+    rows = sorted(reasons)
+    return list(zip(as_dicts(table, rows), (reasons[row] for row in rows), strict=True)) if rows else []
 
 
 def _others(keys: list[str], left_out: Iterable[int]) -> list[str]:
@@ -427,7 +428,7 @@ class Loader:
 
     def _recall_batch(self, batch_id: str) -> None:
         """Remember what has arrived of a batch whose outcome is unknown and which cannot be sent again as it was."""
-        where = f"WHERE batch_id = {_quoted(batch_id)}"
+        where = f"WHERE batch_id = {literal(batch_id)}"
         events = self._store.rows(f"SELECT source_id, message_id FROM {self._store.database}.events {where}")
         failed = self._store.rows(
             f"SELECT source_id, message_id, reason FROM {self._store.database}.failed_events {where}"
@@ -439,14 +440,14 @@ class Loader:
         manifest, batch_id = batch.manifest, batch.manifest.batch_id
         self._send(manifest, "events", batch.events, manifest.cut_events, batch_id)
         self._send(manifest, "failed_events", batch.failed, manifest.cut_failed, batch_id)
-        refused = [*batch.unfit_events, *_refused(batch.events, manifest.cut_events)]
+        refused = [*batch.unfit_events, *_with_reasons(batch.events, manifest.cut_events.refused)]
         rows = failed_rows([event for event, _ in refused], [sentence for _, sentence in refused])
         rejected, _ = failed_table(rows)
         self._send(manifest, "failed_events", rejected, manifest.cut_refused, f"{batch_id} refused")
         aside = [
             *batch.unfit_failed,
-            *_refused(batch.failed, manifest.cut_failed),
-            *_refused(rejected, manifest.cut_refused),
+            *_with_reasons(batch.failed, manifest.cut_failed.refused),
+            *_with_reasons(rejected, manifest.cut_refused.refused),
         ]
         if aside:
             set_aside(self._folder, batch_id, [row | {"refused": sentence} for row, sentence in aside])
@@ -544,12 +545,6 @@ def _count(record: Record, ledger: Ledger) -> None:
     ledger.dropped += record.dropped
 
 
-def _refused(table: pa.Table, cuts: Cuts) -> list[tuple[dict[str, Any], str]]:
-    """The rows of a block that the database refused, with its sentences."""
-    rows = sorted(cuts.refused)
-    return list(zip(as_dicts(table, rows), (cuts.refused[row] for row in rows), strict=True)) if rows else []
-
-
 def _settled(batch: Batch) -> Ledger:
     """The ledger after a batch: as it was cut, but that what was refused is not stored."""
     manifest = batch.manifest
@@ -584,7 +579,7 @@ def _probes(places: Iterable[tuple[str, str, str]]) -> Iterator[list[tuple[str, 
     part: list[tuple[str, str, str]] = []
     size = 0
     for source_id, visitor_id, message_id in places:
-        literals = (_quoted(source_id), _quoted(visitor_id), _quoted(message_id))
+        literals = (literal(source_id), literal(visitor_id), literal(message_id))
         needed = len("".join(literals).encode())
         if part and (len(part) == PROBE_IDS or size + needed > PROBE_BYTES):
             yield part
@@ -593,8 +588,3 @@ def _probes(places: Iterable[tuple[str, str, str]]) -> Iterator[list[tuple[str, 
         size += needed
     if part:
         yield part
-
-
-def _quoted(value: object) -> str:
-    """A SQL string literal. A NUL would end the statement for the embedded engine."""
-    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'").replace("\0", "\\0") + "'"

@@ -66,4 +66,3 @@ class Packed(Struct, array_like=True, gc=False):
 
 
 encode_packed = msgspec.msgpack.Encoder().encode
-decode_packed = msgspec.msgpack.Decoder(Packed).decode

@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from collector.files import replace_file
+
 FILE_NAME = "sources.json"
 CHECK_MS = 200
 NAME_CHARS_MAX = 64
@@ -299,15 +301,8 @@ def _free_id(name: str, taken: set[str]) -> str:
 
 def _write(data_dir: Path, sources: list[Source]) -> None:
     path = data_dir / FILE_NAME
-    fresh = data_dir / f".{FILE_NAME}.{os.getpid()}"
     content = msgspec.json.format(msgspec.json.encode(_File(1, sources)), indent=2)
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        replace_file(path, content + b"\n", 0o600)
     except OSError as error:
         raise SourceError(f"{path} cannot be written: {error.strerror}; check the data directory") from error

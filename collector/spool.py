@@ -35,6 +35,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, TypeAlias
 
+from collector.files import sync_folder
+
 log = logging.getLogger("footfall.spool")
 
 SEGMENT_MAGIC = b"FFSPOOL1"
@@ -297,15 +299,6 @@ def sync_segment(path: Path) -> int:
         size = os.fstat(file.fileno()).st_size
         os.fdatasync(file.fileno())
         return size
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a folder's names durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def read_records(

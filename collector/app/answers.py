@@ -97,7 +97,7 @@ def refusal(refused: Refused, cors: Sequence[tuple[bytes, bytes]] = (CORS,), all
     """The answer to a request that was refused whole."""
     reason = refused.reason
     headers = [JSON, *cors]
-    if reason is Reason.SPOOL_UNAVAILABLE:
+    if reason in (Reason.SPOOL_UNAVAILABLE, Reason.TOO_BUSY):
         headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
         headers.append((b"access-control-expose-headers", b"retry-after"))  # or a page's script cannot read it
     if reason is Reason.METHOD_NOT_ALLOWED:

@@ -17,16 +17,16 @@ What is odd about it (sent in chunks, behind a request that waits, with an offer
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from collector.app.answers import as_bytes, refusal
 from collector.app.deadlines import NEVER, deadlines_of
 from collector.app.lane import Exchange
 from collector.limits import BODY_BYTES_MAX
-from collector.reason import Reason
+from collector.reason import Reason, Refused
 
 HEAD_BYTES_MAX = 32_768  # more than any browser sends, cookies included
 URL_BYTES_MAX = 8_192
@@ -36,16 +36,6 @@ HEAD_SECONDS_MAX = 10.0
 # How much and how long a refused client is listened to: twenty times the largest body, and time for it to arrive.
 LINGER_BYTES_MAX = 10_000_000
 LINGER_SECONDS_MAX = 2.0
-
-RETRY_AFTER_SECONDS = 5
-
-_PHRASES = {
-    400: b"Bad Request",
-    408: b"Request Timeout",
-    414: b"URI Too Long",
-    431: b"Request Header Fields Too Large",
-    503: b"Service Unavailable",
-}
 
 
 class Protocol(HttpToolsProtocol):
@@ -124,8 +114,7 @@ class Protocol(HttpToolsProtocol):
             return
         if self._surplus:
             sentence = f"{self._concurrency_max:,} connections are open, the limit; send it again later"
-            later = (b"retry-after: %d" % RETRY_AFTER_SECONDS, b"access-control-expose-headers: retry-after")
-            self._refuse(Reason.TOO_BUSY, sentence, later)
+            self._refuse(Reason.TOO_BUSY, sentence)
             return
         self._in_body = True
         self._exchange = self._short_way()
@@ -270,7 +259,7 @@ class Protocol(HttpToolsProtocol):
         limits = f"{HEADERS_MAX} headers or {HEAD_BYTES_MAX:,} bytes, the limits"
         self._refuse(Reason.HEADERS_TOO_LARGE, f"the request's head is over {limits}; send fewer cookies and headers")
 
-    def _refuse(self, reason: Reason, sentence: str, headers: tuple[bytes, ...] = ()) -> None:
+    def _refuse(self, reason: Reason, sentence: str) -> None:
         if self._refused:
             return
         self._refused = True
@@ -286,14 +275,7 @@ class Protocol(HttpToolsProtocol):
         count = getattr(self.app, "count_refusal", None)  # the Collector's; in a test there may be another behind us
         if count is not None:
             count(reason)
-        body = json.dumps({"error": sentence, "reason": reason.word}).encode()
-        head: list[Any] = [
-            b"HTTP/1.1 %d %b" % (reason.status, _PHRASES[reason.status]),
-            b"content-type: application/json",
-            *headers,
-        ]
-        head += [b"access-control-allow-origin: *", b"content-length: %d" % len(body), b"connection: close", b"", body]
-        self.transport.write(b"\r\n".join(head))
+        self.transport.write(as_bytes(refusal(Refused(reason, sentence)), b"", keep_alive=False))
         self.transport.close()
 
 

@@ -22,8 +22,6 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any, ClassVar
 
 from collector.app.answers import (
-    COOKIE_NAME,
-    COOKIE_SECONDS,
     CORS,
     INTERNAL,
     PREFLIGHT,
@@ -33,7 +31,7 @@ from collector.app.answers import (
     refusal,
 )
 from collector.app.head import Headers, check_body, too_large
-from collector.app.intake import COUNTER_NAMES, Asked, Intake
+from collector.app.intake import Asked, Intake
 from collector.app.lane import Exchange
 from collector.app.linking import LINK_PATH, link_answer
 from collector.limits import BODY_BYTES_MAX
@@ -42,17 +40,6 @@ from collector.pipeline import Tools
 from collector.reason import Reason, Refused
 from collector.sources import Directory
 from collector.spool import SpoolWriter
-
-__all__ = [
-    "BATCH_PATHS",
-    "COOKIE_NAME",
-    "COOKIE_SECONDS",
-    "COUNTER_NAMES",
-    "LINK_PATH",
-    "PIXEL_PATH",
-    "SINGLE_PATHS",
-    "Collector",
-]
 
 log = logging.getLogger("footfall.app")
 

@@ -17,12 +17,13 @@ import base64
 import gzip
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from msgspec import Struct
+
+from collector.files import replace_file
 
 TAG_FILE = "footfall.js"
 CORE_FILE = "footfall.core.js"
@@ -135,9 +136,7 @@ def keep(tag_dir: Path, kept_dir: Path) -> None:
         path = kept_dir / file.hashed_name
         if path.is_file() and path.read_bytes() == file.content:
             continue
-        fresh = kept_dir / f".{file.hashed_name}.{os.getpid()}"
-        fresh.write_bytes(file.content)
-        fresh.replace(path)
+        replace_file(path, file.content)
     for path in _newest(kept_dir)[KEPT_MAX:]:
         path.unlink(missing_ok=True)
 

@@ -14,12 +14,11 @@ from typing import Any
 import msgspec
 
 from collector.cli import lock
-from collector.cli.child import now_ms
 from collector.cli.target import remember
+from collector.clock import now_ms
 from collector.config import Settings
-from collector.console import SOCKET_NAME, answer
-from collector.load import Loader
 from collector.migrate import migrate
+from collector.query import SOCKET_NAME, answer
 from collector.store import Store
 
 ASK_SECONDS_MAX = 600.0
@@ -59,10 +58,10 @@ def ask(data_dir: Path, method: str, path: str, body: bytes = b"") -> bytes | No
         if holder is None:
             return None
         try:
-            connection = _Connection(data_dir)
-            connection.request(method, path, body)
-            answer = connection.getresponse()
-            content = answer.read()
+            with contextlib.closing(_Connection(data_dir)) as connection:
+                connection.request(method, path, body)
+                answered = connection.getresponse()
+                content = answered.read()
         except (OSError, http.client.HTTPException) as error:
             if time.monotonic() > deadline:
                 pid, command = holder
@@ -70,9 +69,9 @@ def ask(data_dir: Path, method: str, path: str, body: bytes = b"") -> bytes | No
                     f"process {pid} ({command}) uses {data_dir} and does not answer ({error}); try again later"
                 ) from error
         else:
-            if answer.status == 200:
+            if answered.status == 200:
                 return content
-            if answer.status != 503 or time.monotonic() > deadline:
+            if answered.status != 503 or time.monotonic() > deadline:
                 raise AskError(content.decode("utf-8", "replace"))
         time.sleep(0.1)
 
@@ -84,6 +83,8 @@ def opened(settings: Settings, what: str) -> Iterator[Store]:
     Raises:
         lock.InUse, WrongTarget, StoreError, MigrationError.
     """
+    from collector.load import Loader  # with pyarrow: half a second, and most commands find a collector that runs
+
     data_dir = Path(settings.data)
     remember(settings)
     held = lock.acquire(data_dir, what)

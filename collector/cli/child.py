@@ -100,8 +100,3 @@ def settle_memory() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-def now_ms() -> int:
-    """The wall clock."""
-    return time.time_ns() // 1_000_000

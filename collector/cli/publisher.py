@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from collector.files import Signature, signature
 from collector.plan import PlanError, read_plan
 from collector.plan.lock import LOCK_NAME, read_lock
 from collector.plan.model import Plan
@@ -24,8 +25,6 @@ log = logging.getLogger("footfall.publish")
 
 LOOK_SECONDS = 1.0  # a stat costs 2 us; a view may follow its plan a moment later
 RETRY_SECONDS_MAX = 30.0
-
-_Signature = tuple[int, int, int, int] | None
 
 
 class Publisher:
@@ -43,7 +42,7 @@ class Publisher:
         self._kept = kept
         self._now_ms = now_ms
         self._lock = threading.Lock()
-        self._seen: list[_Signature] = []  # the state of the file that was read; a list, as None is a state, too
+        self._seen: list[Signature | None] = []  # the state of the file that was read; a list, as None is a state, too
         self._plan: Plan | None = None
         self._published: Plan | None = None
 
@@ -92,7 +91,7 @@ class Publisher:
 
     def _current(self) -> Plan | None:
         """The plan as it is now, or the last that could be read; None when none ever could."""
-        now = _signature(self._folder / LOCK_NAME)
+        now = signature(self._folder / LOCK_NAME)
         if self._seen == [now] or (now is None and self._plan is not None):
             return self._plan
         self._seen = [now]
@@ -110,12 +109,3 @@ class Publisher:
             with contextlib.suppress(PlanError):  # then there is none that could be shown
                 return read_lock(self._kept)
         return None
-
-
-def _signature(path: Path) -> _Signature:
-    """What tells one state of a file from another; None when there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

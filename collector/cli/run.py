@@ -12,9 +12,10 @@ import click
 
 from collector.app.snippet import snippet
 from collector.cli import lock
-from collector.cli.child import log_to_stderr, now_ms
+from collector.cli.child import log_to_stderr
 from collector.cli.supervise import StartError, bind, supervise
 from collector.cli.target import remember
+from collector.clock import now_ms
 from collector.config import Settings
 from collector.paths import TAG_DIR
 from collector.plan import read_plan

@@ -15,12 +15,15 @@ from typing import Any
 import msgspec
 import uvicorn
 
-from collector.cli.child import Server, log_to_stderr, now_ms, orders, settle_memory
+from collector.cli.child import Server, log_to_stderr, orders, settle_memory
 from collector.cli.publisher import Publisher
+from collector.clock import now_ms
 from collector.config import Settings
-from collector.console import SOCKET_NAME, console
-from collector.load import RETRY_SECONDS_MAX, Loader, LoadError
+from collector.console import console
+from collector.ledger import LoadError
+from collector.load import RETRY_SECONDS_MAX, Loader
 from collector.migrate import MigrationError, migrate
+from collector.query import SOCKET_NAME
 from collector.store import Store, StoreError
 
 log = logging.getLogger("footfall.store")

@@ -16,12 +16,14 @@ import uvloop
 from msgspec import structs
 
 from collector import __version__
+from collector.app.intake import COUNTER_NAMES
 from collector.app.protocol import Protocol
-from collector.app.receive import COUNTER_NAMES, Collector
+from collector.app.receive import Collector
 from collector.app.site import site
 from collector.app.snippet import snippet
 from collector.app.tag import keep
-from collector.cli.child import Orders, Server, log_to_stderr, now_ms, orders, settle_memory
+from collector.cli.child import Orders, Server, log_to_stderr, orders, settle_memory
+from collector.clock import now_ms
 from collector.device import prepare
 from collector.geo import GeoError, open_geo
 from collector.identity import Salts

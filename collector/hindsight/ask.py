@@ -58,11 +58,6 @@ def text_columns(ask: Ask, sql: str) -> list[bytes]:
     return found
 
 
-def literal(value: str) -> str:
-    """A SQL string literal. A NUL would end the statement for the embedded engine."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'").replace("\0", "\\0") + "'"
-
-
 def in_parts(lists: Iterable[Sequence[str]]) -> Iterator[list[Sequence[str]]]:
     """Lists of literals, in parts of which each fits into one query."""
     part: list[Sequence[str]] = []

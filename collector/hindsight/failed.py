@@ -19,11 +19,12 @@ from collector.decode import decode_batch
 from collector.device import parse_device
 from collector.enrich import Request
 from collector.geo import Geo
-from collector.hindsight.ask import Ask, literal, rows, since
+from collector.hindsight.ask import Ask, rows, since
 from collector.identity import Salts
 from collector.names import snake_case
 from collector.pipeline import Outcome, Tools, process
 from collector.plan import CompiledPlan
+from collector.plan.values import literal
 from collector.reason import Refused
 from collector.record import Envelope, EventRow
 

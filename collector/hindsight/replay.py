@@ -13,10 +13,11 @@ from collections.abc import Iterable
 
 from msgspec import Struct, field
 
-from collector.hindsight.ask import Ask, in_parts, literal, rows
+from collector.hindsight.ask import Ask, in_parts, rows
 from collector.hindsight.failed import PAGE_ROWS, FailedEvent, Wanted, again, pages
 from collector.hindsight.segment import Replayer
 from collector.pipeline import Tools
+from collector.plan.values import literal
 from collector.record import EventRow
 
 # Ids of this run, so that an event which was refused twice counts once; of more, the loader tells them apart.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collector.hindsight.ask import Ask, literal, rows, since
+from collector.hindsight.ask import Ask, rows, since
 from collector.hindsight.trial import PLANNED
 from collector.plan.infer import EVENTS_MAX, Seen
+from collector.plan.values import literal
 
 EVENTS_EACH = 20_000
 PAGE_ROWS = 2_000

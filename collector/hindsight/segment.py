@@ -13,9 +13,10 @@ import time
 from io import BufferedWriter
 from pathlib import Path
 
+from collector.files import sync_folder
 from collector.hindsight.ask import HindsightError
 from collector.record import EventRow, Rows, encode_rows
-from collector.spool import FREE_BYTES_KEPT, FREE_SHARE_KEPT, SEGMENT_MAGIC, SUFFIX, frame, sync_folder
+from collector.spool import FREE_BYTES_KEPT, FREE_SHARE_KEPT, SEGMENT_MAGIC, SUFFIX, frame
 
 OWNER = "replay"
 LOCK_NAME = "replay.lock"

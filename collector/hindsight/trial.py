@@ -17,13 +17,14 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from collector.hindsight.ask import Ask, literal, rows, since, text_columns
+from collector.hindsight.ask import Ask, rows, since, text_columns
 from collector.hindsight.failed import Wanted, again, pages
 from collector.pipeline import Tools
 from collector.plan import Checked, CompiledPlan, Violation
 from collector.plan.fast import Inexpressible, struct_of
 from collector.plan.model import Action, EventPlan, Plan
 from collector.plan.pii import fields_of, masked_text, object_of
+from collector.plan.values import literal
 from collector.reason import Reason
 
 PLANNED = "type IN ('track', 'page', 'screen')"

@@ -14,11 +14,12 @@ from collections.abc import Iterable
 
 from msgspec import Struct, field
 
-from collector.hindsight.ask import Ask, literal, rows, since
+from collector.hindsight.ask import Ask, rows, since
 from collector.hindsight.failed import planned_name
 from collector.hindsight.trial import PLANNED
 from collector.hindsight.unplanned import unplanned
 from collector.plan.model import EventPlan, Expected, Plan
+from collector.plan.values import literal
 
 DAY_MS = 86_400_000
 NAMES_MAX = 5_000  # names of unplanned events are anyone's choice

@@ -17,21 +17,19 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from collector.files import Signature, replace_file, signature
 from collector.plan.check import CompiledPlan
 from collector.plan.load import load_plan
-from collector.plan.lock import LOCK_NAME, LockReader, replace_file
+from collector.plan.lock import LOCK_NAME, LockReader
 from collector.plan.model import Plan
 from collector.plan.problems import PlanError
 
 log = logging.getLogger("footfall.plan")
 
-LOOK_SECONDS = (
-    0.5  # a stat costs 2 us; half of the second within which a release is live, so that a bad look has another
-)
+# A stat costs 2 us; half of the second within which a release is live, so that a bad look has another.
+LOOK_SECONDS = 0.5
 # Counters of a process that follows a plan; `LivePlan.reloads` and `.failures` are added to them.
 COUNTER_NAMES = ("plan_reloads_total", "plan_reload_failures_total")
-
-_Signature = tuple[int, int, int, int]
 
 
 def read_plan(folder: Path) -> Plan:
@@ -63,8 +61,8 @@ class LivePlan:
         self._lock = folder / LOCK_NAME
         self._kept = kept
         self._reader = LockReader()
-        self._seen = _signature(self._lock)
-        self._doubtful: _Signature | None = None
+        self._seen = signature(self._lock)
+        self._doubtful: Signature | None = None
         self.reloads = 0
         self.failures = 0
         self._plan = self._first(folder)
@@ -97,7 +95,7 @@ class LivePlan:
 
     def look(self) -> CompiledPlan | None:
         """Look at the lock once; the plan when there is another one now, else None. Never raises."""
-        now = _signature(self._lock)
+        now = signature(self._lock)
         if now == self._seen:
             return None
         if now is None:
@@ -119,7 +117,7 @@ class LivePlan:
         log.info("plan %s %s is live (%s…), after %s", plan.name, plan.version, plan.hash[:12], was.version)
         return compiled
 
-    def _refused(self, now: _Signature, error: Exception) -> None:
+    def _refused(self, now: Signature, error: Exception) -> None:
         """Say it once. A file that is just being written by something else than a rename gets a second look first."""
         if self._doubtful != now:
             self._doubtful = now
@@ -159,12 +157,3 @@ class LivePlan:
         thread = threading.Thread(target=run, name="plan-watch", daemon=True)
         thread.start()
         return thread
-
-
-def _signature(path: Path) -> _Signature | None:
-    """What tells one state of a file from another; None when there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

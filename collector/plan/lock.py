@@ -10,8 +10,6 @@ is found by it. Where a thing stood in YAML is left out: moving it or writing a 
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 from hashlib import blake2b
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct, structs
 
+from collector.files import replace_file
 from collector.plan.model import (
     DEFAULT_ACTIONS,
     PROD,
@@ -87,26 +86,6 @@ def lock_bytes(plan: Plan) -> bytes:
 def write_lock(plan: Plan, path: Path) -> None:
     """Write a plan's lock. A reader sees the old file or the whole new one, also after a loss of power."""
     replace_file(path, lock_bytes(plan))
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Put new bytes in the place of a file, all of them at once."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with fresh.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)
-        raise
 
 
 def read_lock(path: Path) -> Plan:

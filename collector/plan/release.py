@@ -11,7 +11,6 @@ them the plan they had, and the next one ends where this one would have.
 from __future__ import annotations
 
 import datetime
-import os
 import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +18,7 @@ from tempfile import TemporaryDirectory
 from msgspec import Struct
 from msgspec.structs import replace
 
+from collector.files import replace_file
 from collector.plan.against import (
     copy_plan,
     groups_of,
@@ -196,7 +196,7 @@ def _write_all(folder: Path, was: dict[str, bytes], done: _Outcome, plan: Plan) 
             raise PlanError(f"{folder / path} was edited while the plan was being released; run the release again")
     try:
         for path, data in done.content.items():
-            _write(folder / path, data)
+            replace_file(folder / path, data)
         if done.lock:
             write_lock(plan, folder / LOCK_NAME)
     except OSError as error:
@@ -218,22 +218,6 @@ def _in_order(copy: Path) -> list[str]:
 
 def _read(path: Path) -> bytes:
     return path.read_bytes() if path.exists() else b""
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Replace a file at once: after a cut it is the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        with fresh.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            fresh.chmod(path.stat().st_mode & 0o777)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 # The changelog

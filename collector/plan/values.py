@@ -76,8 +76,8 @@ def quoted(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """A text as ClickHouse writes it."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    """A text as ClickHouse writes it. A NUL would end the statement for the embedded engine."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\0", "\\0") + "'"
 
 
 def _unwrapped(written: str) -> tuple[str, bool]:

@@ -10,7 +10,8 @@ import click
 import msgspec
 import pytest
 
-from collector.app.receive import BATCH_PATHS, LINK_PATH, PIXEL_PATH, SINGLE_PATHS
+from collector.app.linking import LINK_PATH
+from collector.app.receive import BATCH_PATHS, PIXEL_PATH, SINGLE_PATHS
 from collector.app.site import site
 from collector.app.snippet import snippet
 from collector.cli import command

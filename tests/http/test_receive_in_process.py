@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from collector.app import receive
-from collector.app.receive import COUNTER_NAMES, Collector
+from collector.app.intake import COUNTER_NAMES
+from collector.app.receive import Collector
 from collector.geo import Geo
 from collector.identity import Salts
 from collector.metrics import Counters, read_counters

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from collector.load import Loader, read_positions
+from collector.ledger import read_positions
+from collector.load import Loader
 from collector.packed import FORM, OWN_COLUMNS, PAGE_COLUMNS, SENDER_COLUMNS, Packed, encode_packed
 from collector.record import EventRow, FailedRow, Rows, encode_rows
 from collector.spool import SEGMENT_MAGIC, frame, segments

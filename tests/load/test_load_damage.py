@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from load.spooled import Data, event, load_all, never_merge, record
 
-from collector.load import read_positions
+from collector.ledger import read_positions
 from collector.spool import SEGMENT_MAGIC, segments
 from collector.store import Store
 

@@ -20,7 +20,8 @@ from load.spooled import (
     record,
 )
 
-from collector.load import GENERATION_IDS, RECALL_MS, RecentIds, read_positions
+from collector.ledger import read_positions
+from collector.load import GENERATION_IDS, RECALL_MS, RecentIds
 from collector.record import EventRow
 from collector.spool import segments
 from collector.store import Store

@@ -12,7 +12,6 @@ import pytest
 from load.spooled import NOW_MS, Data, event, failed, load_all, never_merge, properties_of, record
 
 from collector.ledger import read_positions
-from collector.load import HALVES_MAX
 from collector.record import EventRow
 from collector.refused import REASON
 from collector.store import Store, StoreError
@@ -100,7 +99,7 @@ def test_killed_at_any_step_of_taking_a_block_apart_each_row_is_still_stored_onc
 ) -> None:
     """Blocks are not cut anew: a half that had arrived goes out again as that half, even if all would be taken now."""
     only(store, "message_id != '5'")
-    for at in range(1, 9):
+    for at in range(1 + after, 9, 2):  # before one insert is nearly after the one before it
         mine = [f"{n}" if n == 5 and at == 1 else f"{at} {n}" for n in range(8)]
         if at > 1:
             mine[5] = "5"
@@ -153,14 +152,15 @@ def test_what_failed_events_refuses_too_is_set_aside_in_a_file_and_nothing_waits
 
 
 def test_a_table_that_refuses_everything_costs_a_bounded_number_of_inserts_a_batch(
-    dsn: str, store: Store, data: Data
+    dsn: str, store: Store, data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     only(store, "event = ''")
-    many = [f"{n}" for n in range(2_000)]
+    monkeypatch.setattr("collector.load.HALVES_MAX", 30)
+    many = [f"{n}" for n in range(200)]
     data.segment(record([event(one) for one in many]))
     with closing(DyingStore(dsn)) as counting:
         data.load(counting)
-        assert counting.inserts <= 2 * HALVES_MAX + 2
+        assert 30 <= counting.inserts <= 2 * 30 + 2
     assert ids(store) == []
     assert ids(store, "failed_events") == sorted(many)
 

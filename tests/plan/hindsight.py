@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 from load.spooled import Data
 
-from collector.console import answer
 from collector.decode import decode_batch, raw_events
 from collector.enrich import Request
 from collector.geo import Geo
@@ -19,6 +18,7 @@ from collector.identity import Salts
 from collector.pipeline import Outcome, Tools, process
 from collector.plan import compile_plan
 from collector.plan.model import Plan
+from collector.query import answer
 from collector.record import encode_rows
 from collector.spool import frame
 from collector.store import Store

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
@@ -13,6 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from msgspec.structs import replace
 from plan.test_plan_compat_fuzz import members_drawn
 
+from collector.files import replace_file
 from collector.paths import DEFAULT_PLAN_DIR
 from collector.plan import PlanError, load_plan
 from collector.plan import release as module
@@ -302,7 +302,7 @@ def test_a_release_that_is_cut_anywhere_leaves_the_old_plan_live_and_can_be_fini
     files = release(whole, DAY, allow_major=allow_major).files
     expected = tree(whole)
     lock = (folder / LOCK_NAME).read_bytes()
-    write: Callable[[Path, bytes], None] = module._write
+    write = replace_file
     assert len(files) >= 5
     for left in range(len(files)):
         cut = folder.parent / f"cut{left}"
@@ -318,7 +318,7 @@ def test_a_release_that_is_cut_anywhere_leaves_the_old_plan_live_and_can_be_fini
             raise OSError(28, "No space left on device")
 
         with monkeypatch.context() as patch:
-            patch.setattr(module, "_write", failing)
+            patch.setattr(module, "replace_file", failing)
             patch.setattr(module, "write_lock", failing_lock)
             with pytest.raises(PlanError, match="No space left on device"):
                 release(cut, DAY, allow_major=allow_major)

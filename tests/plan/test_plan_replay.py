@@ -13,7 +13,7 @@ from collector.hindsight import HindsightError
 from collector.hindsight.failed import Wanted, again, pages, tools_for
 from collector.hindsight.replay import Replayed, replay
 from collector.hindsight.segment import Replayer
-from collector.load import Ledger, read_positions
+from collector.ledger import Ledger, read_positions
 from collector.plan import compile_plan
 from collector.plan.model import Action, Plan
 from collector.record import EVENT_COLUMNS

@@ -26,6 +26,15 @@ def value_of(event: Row, name: str) -> str:
     return value if isinstance(value, str) else "" if value is None else json.dumps(value)
 
 
+def call(view: str, asked: Row) -> str:
+    """A parameterised view as an analyst would write it, with literals; times are given in milliseconds."""
+    literals = [
+        f"{name} = fromUnixTimestamp64Milli({value}, 'UTC')" if name in ("since", "until") else f"{name} = {value!r}"
+        for name, value in asked.items()
+    ]
+    return f"{view}({', '.join(literals)})"
+
+
 def meets(event: Row, condition: str) -> bool:
     """Whether the event meets a condition as step_events writes it."""
     name, *parts = condition.split(" & ")

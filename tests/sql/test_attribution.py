@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sql.events import START_MS, Event, filled, insert
 from sql.oracle import by_visitor, cut, people
-from sql.questions import meets, person_of
+from sql.questions import call, meets, person_of
 
 from collector.store import Store, StoreError
 
@@ -99,14 +99,6 @@ def weights_of(touches: list[tuple[int, str, bool]], at: int, half_life_days: fl
     }
 
 
-def call(asked: dict[str, Any]) -> str:
-    literals = [
-        f"{name} = fromUnixTimestamp64Milli({value}, 'UTC')" if name in ("since", "until") else f"{name} = {value!r}"
-        for name, value in asked.items()
-    ]
-    return f"attribution({', '.join(literals)})"
-
-
 def test_attribution_agrees_with_an_independent_computation(store: Store, crowd: list[Event]) -> None:
     insert(store, crowd, "crowd")
     for changed in (
@@ -121,7 +113,7 @@ def test_attribution_agrees_with_an_independent_computation(store: Store, crowd:
         found = {
             (model, touch, currency): (conversions, revenue)
             for model, touch, currency, conversions, revenue in store.rows(
-                f"SELECT * FROM {store.database}.{call(asked)}"
+                f"SELECT * FROM {store.database}.{call('attribution', asked)}"
             )
         }
         computed = expected(crowd, asked)
@@ -134,9 +126,8 @@ def test_every_model_gives_away_each_conversion_once(store: Store, crowd: list[E
     insert(store, crowd, "crowd")
     purchases = [e for e in people(crowd) if e["event"] == "purchase" and START_MS <= e["event_time"] < ASKED["until"]]
     revenue = sum(float(e["value"]) for e in purchases)
-    rows = store.rows(
-        f"SELECT model, sum(conversions), sum(revenue) FROM {store.database}.{call(ASKED)} GROUP BY model"
-    )
+    credits = f"{store.database}.{call('attribution', ASKED)}"
+    rows = store.rows(f"SELECT model, sum(conversions), sum(revenue) FROM {credits} GROUP BY model")
     assert {model: pytest.approx((conversions, value), abs=1e-6) for model, conversions, value in rows} == {
         model: (len(purchases), revenue)
         for model in ("first", "last", "last_non_direct", "linear", "position", "time_decay")
@@ -154,9 +145,9 @@ def test_every_model_gives_away_each_conversion_once(store: Store, crowd: list[E
 def test_what_attribution_cannot_do_is_said(store: Store, changed: dict[str, Any], sentence: str) -> None:
     insert(store, [filled({"message_id": "1", "at": 0, "event": "purchase", "type": "track"})], "one")
     with pytest.raises(StoreError, match=sentence):
-        store.rows(f"SELECT * FROM {store.database}.{call(ASKED | changed)}")
+        store.rows(f"SELECT * FROM {store.database}.{call('attribution', ASKED | changed)}")
 
 
 def test_no_conversions_no_rows(store: Store) -> None:
     insert(store, [filled({"message_id": "1", "at": 0})], "one")
-    assert store.rows(f"SELECT * FROM {store.database}.{call(ASKED)}") == []
+    assert store.rows(f"SELECT * FROM {store.database}.{call('attribution', ASKED)}") == []

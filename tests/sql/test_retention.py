@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from sql.events import START_MS, Event, filled, insert
-from sql.questions import meets, units
+from sql.questions import call, meets, units
 
 from collector.store import Store, StoreError
 
@@ -91,14 +91,6 @@ def expected(events: list[Event], asked: dict[str, Any]) -> list[tuple[date, int
     return rows
 
 
-def call(asked: dict[str, Any]) -> str:
-    literals = [
-        f"{name} = fromUnixTimestamp64Milli({value}, 'UTC')" if name in ("since", "until") else f"{name} = {value!r}"
-        for name, value in asked.items()
-    ]
-    return f"retention({', '.join(literals)})"
-
-
 ASKED: dict[str, Any] = {
     **{"source_id": "shop", "start_event": "sign_up", "return_event": "*", "period": "week", "kind": "on"},
     **{"since": START_MS - DAY_MS, "until": START_MS + 100 * DAY_MS, "time_zone": "UTC", "counted_by": "visitor"},
@@ -120,14 +112,14 @@ def test_retention_agrees_with_an_independent_computation(store: Store, crowd: l
         {"start_event": "*", "return_event": "purchase", "counted_by": "person", "kind": "on_or_after"},
     ):
         asked = ASKED | changed
-        rows = store.rows(f"SELECT cohort, number, size, returned FROM {store.database}.{call(asked)}")
+        rows = store.rows(f"SELECT cohort, number, size, returned FROM {store.database}.{call('retention', asked)}")
         assert rows == expected(crowd, asked), changed
         assert len(rows) > 3
 
 
 def test_a_share_is_of_the_cohort(store: Store, crowd: list[Event]) -> None:
     insert(store, crowd, "crowd")
-    rows = store.rows(f"SELECT number, size, returned, share FROM {store.database}.{call(ASKED)}")
+    rows = store.rows(f"SELECT number, size, returned, share FROM {store.database}.{call('retention', ASKED)}")
     assert all(share == pytest.approx(returned / size) for _, size, returned, share in rows)
     assert {share for number, _, _, share in rows if number == 0} == {1.0}
 
@@ -139,8 +131,8 @@ def test_a_share_is_of_the_cohort(store: Store, crowd: list[Event]) -> None:
 def test_what_retention_cannot_do_is_said(store: Store, changed: dict[str, Any], sentence: str) -> None:
     insert(store, [filled({"message_id": "1", "at": 0, "event": "sign_up", "type": "track"})], "one")
     with pytest.raises(StoreError, match=sentence):
-        store.rows(f"SELECT * FROM {store.database}.{call(ASKED | changed)}")
+        store.rows(f"SELECT * FROM {store.database}.{call('retention', ASKED | changed)}")
 
 
 def test_no_events_no_rows(store: Store) -> None:
-    assert store.rows(f"SELECT * FROM {store.database}.{call(ASKED)}") == []
+    assert store.rows(f"SELECT * FROM {store.database}.{call('retention', ASKED)}") == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from collector.packed import FORM, OWN_COLUMNS, PAGE_COLUMNS, SENDER_COLUMNS, Packed, decode_packed, encode_packed
+from collector.packed import FORM, OWN_COLUMNS, PAGE_COLUMNS, SENDER_COLUMNS, Packed, encode_packed
 from collector.record import EVENT_COLUMNS
 
 
@@ -34,5 +34,5 @@ def test_rows_are_put_together_from_their_own_sender_and_page() -> None:
 def test_a_payload_is_told_from_one_with_whole_rows_by_its_first_bytes() -> None:
     payload = encode_packed(Packed(FORM, [], [], [], []))
     assert payload.startswith(bytes((0x95, FORM)))
-    assert decode_packed(payload) == Packed(FORM, [], [], [], [])
+    assert msgspec.msgpack.decode(payload, type=Packed) == Packed(FORM, [], [], [], [])
     assert isinstance(msgspec.msgpack.decode(payload), list)

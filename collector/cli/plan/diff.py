@@ -145,8 +145,8 @@ def _asking(settings: Settings, against: str, days: int | None) -> Iterator[Sess
 
 def _hindsight(settings: Settings, plan: Plan, days: int, session: Session) -> tuple[Seen, Trial]:
     """What senders of the last days say of the plan."""
-    from collector.cli.child import now_ms
     from collector.cli.plan.reading import DAY_MS
+    from collector.clock import now_ms
     from collector.hindsight.failed import tools_for
     from collector.hindsight.trial import Span, try_plan
     from collector.hindsight.unplanned import seen_kinds

@@ -11,14 +11,13 @@ from msgspec import Struct
 
 from collector.cli import lock
 from collector.cli.ask import AskError, ask, opened, running_status
-from collector.cli.child import now_ms
 from collector.cli.options import Failure
 from collector.cli.target import WrongTarget
+from collector.clock import now_ms
 from collector.config import Settings
-from collector.console import answer
 from collector.hindsight import Ask
-from collector.load import Loader
 from collector.migrate import MigrationError
+from collector.query import answer
 from collector.store import Store, StoreError
 
 DAY_MS = 86_400_000
@@ -41,6 +40,8 @@ class Session(Struct, frozen=True):
             StoreError, LoadError: this process loads, and cannot.
         """
         if self.lane is not None:
+            from collector.load import Loader  # see `opened`
+
             loader = Loader(Path(self.settings.data), self.lane, now_ms, rows_max=self.settings.load_rows_max)
             loader.recover()
             while loader.step(wait=False):

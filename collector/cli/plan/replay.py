@@ -32,8 +32,8 @@ def replay(
     """
     from pathlib import Path
 
-    from collector.cli.child import now_ms
     from collector.cli.plan.reading import DAY_MS, reading
+    from collector.clock import now_ms
     from collector.hindsight.failed import Wanted, tools_for
     from collector.hindsight.replay import replay as run
     from collector.hindsight.segment import Replayer

@@ -32,8 +32,8 @@ def status(settings: Settings, folder: str | None, days: int, failed_max: float,
     """
     from pathlib import Path
 
-    from collector.cli.child import now_ms
     from collector.cli.plan.reading import reading
+    from collector.clock import now_ms
     from collector.hindsight.usage import usage
     from collector.plan import read_plan
 
