@@ -30,7 +30,7 @@ check: $(VENV)/.test js_sdk/node_modules/.done ## Format, lint, types, import co
 
 unit: $(VENV)/.test js_sdk/node_modules/.done tests/node_modules/.done chromium ## All tests
 	cd js_sdk && npm test --silent
-	"$(BIN)/python" -m pytest -n 2 --dist loadgroup $(ARGS)
+	"$(BIN)/python" -m pytest -n 3 --dist loadgroup $(ARGS)
 
 bench: $(VENV)/.test ## Benchmarks; prints ratios
 	"$(BIN)/python" -m benchmarks $(ARGS)

@@ -25,7 +25,7 @@ from benchmarks.servers import post
 from collector.app.answers import all_accepted_bytes
 from collector.app.head import check_body
 from collector.app.intake import COUNTER_NAMES, Asked, Intake
-from collector.cli.child import now_ms
+from collector.clock import now_ms
 from collector.decode import decode_batch
 from collector.geo import open_geo
 from collector.identity import Salts

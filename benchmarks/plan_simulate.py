@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.table import head, row, spread
-from collector.console import answer
 from collector.hindsight import Ask
 from collector.hindsight.failed import Wanted, tools_for
 from collector.hindsight.replay import replay
@@ -31,6 +30,7 @@ from collector.migrate import migrate
 from collector.pipeline import Tools
 from collector.plan import compile_plan
 from collector.plan.model import DEFAULT_ACTIONS, PROD, EventPlan, Plan, Property, Rule, Type
+from collector.query import answer
 from collector.store import Store
 
 EVENTS = 1_000_000

@@ -40,22 +40,83 @@ def chdb_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("chdb")
 
 
+class Databases:
+    """Migrated databases, open, that are used again once they are empty: to make one takes ten times as long."""
+
+    def __init__(self) -> None:
+        self._free: dict[str, list[tuple[Store, Definitions]]] = {}
+
+    def take(self, place: str) -> tuple[Store, Definitions]:
+        """An empty, migrated database at a place, and what it consists of."""
+        free = self._free.setdefault(place, [])
+        if free:
+            return free.pop()
+        store = Store(place.format(name=f"test_{uuid.uuid4().hex}"))
+        migrate(store)
+        return store, definitions(store)
+
+    def give_back(self, place: str, store: Store, before: Definitions) -> None:
+        """Empty the database, or drop it if it is no longer what it was."""
+        if definitions(store) != before:
+            store.command(f"DROP DATABASE IF EXISTS {store.database} SYNC")
+            store.close()
+            return
+        for name, made in before:
+            if made.startswith("CREATE TABLE") and name != "migrations":
+                store.command(f"TRUNCATE TABLE {store.database}.{name}")
+                store.command(f"SYSTEM START MERGES {store.database}.{name}")
+        self._free[place].append((store, before))
+
+    def close(self) -> None:
+        """Let go of those that are free."""
+        for free in self._free.values():
+            for store, _ in free:
+                store.close()
+
+
+Definitions = list[tuple[str, str]]
+
+
+def definitions(store: Store) -> Definitions:
+    """All tables and views of a database, and how they were made."""
+    rows = store.rows(
+        f"SELECT name, create_table_query FROM system.tables WHERE database = '{store.database}' ORDER BY name"
+    )
+    return [(str(name), str(made)) for name, made in rows]
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """Those of this pytest process."""
+    made = Databases()
+    yield made
+    made.close()
+
+
 @pytest.fixture(params=ENGINES)
-def dsn(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The DSN of a database that does not exist yet, on each engine in turn. It is dropped afterwards."""
-    name = f"test_{uuid.uuid4().hex}"
+def place(request: pytest.FixtureRequest) -> str:
+    """Where databases can be, on each engine in turn: a DSN without the name."""
     if request.param == "chdb":
-        address = f"chdb://{request.getfixturevalue('chdb_path')}?database={name}"
-    else:
-        address = f"{request.getfixturevalue('clickhouse_url')}/{name}"
-    yield address
-    with closing(Store(address)) as store:
-        store.command(f"DROP DATABASE IF EXISTS {name} SYNC")
+        return f"chdb://{request.getfixturevalue('chdb_path')}?database={{name}}"
+    return f"{request.getfixturevalue('clickhouse_url')}/{{name}}"
 
 
 @pytest.fixture
-def store(dsn: str) -> Iterator[Store]:
+def store(place: str, databases: Databases) -> Iterator[Store]:
     """An empty database with all tables and views, on each engine in turn."""
-    with closing(Store(dsn)) as opened:
-        migrate(opened)
-        yield opened
+    taken, before = databases.take(place)
+    yield taken
+    databases.give_back(place, taken, before)
+
+
+@pytest.fixture
+def dsn(request: pytest.FixtureRequest, place: str) -> Iterator[str]:
+    """The DSN of a database that does not exist yet, on each engine in turn; with `store`, that of the store."""
+    if "store" in request.fixturenames:
+        yield place.format(name=request.getfixturevalue("store").database)
+        return
+    name = f"test_{uuid.uuid4().hex}"
+    address = place.format(name=name)
+    yield address
+    with closing(Store(address)) as dropping:
+        dropping.command(f"DROP DATABASE IF EXISTS {name} SYNC")

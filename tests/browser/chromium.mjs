@@ -1,4 +1,9 @@
-/** Finds and starts the Chromium that the browser tests drive, with a fresh profile and no talk of its own. */
+/**
+ * Finds and starts the Chromium that the browser tests drive, with a fresh profile and no talk of its own. There are two of
+ * one release: the whole one, and its headless shell, the same engine without a desktop's browser around it, which needs
+ * a third of the CPU for a page. The shell has no back/forward cache and no prerendering, its windows have no focus, and
+ * its client hints say that it is headless.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
@@ -10,6 +15,7 @@ import { delimiter, join } from "node:path";
 const { chromium } = createRequire(new URL("../../js_sdk/package.json", import.meta.url))("playwright-core");
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+const SHELLS = ["chromium-headless-shell"];
 // An ordinary desktop browser: the headless one names itself, and collectors flag it as a bot. A flag rather than the
 // driver's own override, which the last requests of a leaving page do not get.
 const USER_AGENT =
@@ -25,11 +31,11 @@ const FLAGS = [
   `--user-agent=${USER_AGENT}`,
 ];
 
-/** @returns {string} FOOTFALL_TEST_CHROMIUM, else the first usual name on PATH */
-function find() {
+/** @param {string[]} names @returns {string} FOOTFALL_TEST_CHROMIUM, else the first of the names on PATH */
+function find(names = NAMES) {
   if (process.env.FOOTFALL_TEST_CHROMIUM) return process.env.FOOTFALL_TEST_CHROMIUM;
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
-    for (const name of NAMES) {
+    for (const name of names) {
       const path = join(folder, name);
       try {
         accessSync(path, constants.X_OK);
@@ -39,13 +45,13 @@ function find() {
       }
     }
   }
-  throw new Error(`no Chromium on PATH (looked for ${NAMES.join(", ")}); set FOOTFALL_TEST_CHROMIUM to its path`);
+  throw new Error(`no Chromium on PATH (looked for ${names.join(", ")}); set FOOTFALL_TEST_CHROMIUM to its path`);
 }
 
-/** @returns {Promise<import("playwright-core").Browser>} */
-export const launch = () =>
+/** @param {boolean} [shell] its headless shell, where there is one @returns {Promise<import("playwright-core").Browser>} */
+export const launch = (shell) =>
   chromium.launch({
-    executablePath: find(),
+    executablePath: find(shell ? [...SHELLS, ...NAMES] : NAMES),
     headless: true,
     args: FLAGS,
     // The driver turns the back/forward cache off for its own ease; visitors have it.

@@ -1,13 +1,9 @@
 /**
- * The extras in a real Chromium: a JSON line {"name", "real"} on standard input, a JSON verdict per line on standard output.
- * Most scenarios talk to a collector that records what it is sent and answers as told; those that need the real one's
- * word find it in `real`: {url, key}. `--list` prints the names.
+ * The extras in a real Chromium, played by driver.mjs. Most scenarios talk to a collector that records what it is sent and
+ * answers as told; those that need the real one's word find it in `real`: {url, key}.
  */
 import assert from "node:assert/strict";
-import { createInterface } from "node:readline";
-import { launch } from "./chromium.mjs";
 import { named, stored } from "./extras_stored.mjs";
-import { Collector, Site } from "./recorder.mjs";
 
 const STRICT =
   "default-src 'none'; script-src 'nonce-n1' 'strict-dynamic'; style-src 'none'; " +
@@ -48,6 +44,8 @@ const saying = (page, text) =>
     .catch(async () => {
       throw new Error(`the overlay does not say "${text}" but: ${await overlay(page)}`);
     });
+
+export const whole = ["a page brought back from the back/forward cache is measured anew"];
 
 export const scenarios = {
   // Web vitals
@@ -577,52 +575,4 @@ async function loaded(page, name) {
   );
   // A module that is already there is given to the next import of it, after the tag's own.
   await page.evaluate((address) => import(address).then(() => {}), await fetched.jsonValue());
-}
-
-async function run(browser, scenario, real) {
-  const collector = await new Collector().start();
-  const site = await new Site(collector).start();
-  const elsewhere = await new Site(collector).start();
-  const context = await browser.newContext();
-  const errors = [];
-  let expected = [];
-  context.on("weberror", (error) => errors.push(String(error.error())));
-  try {
-    const result = await scenario({
-      real,
-      collector,
-      site,
-      elsewhere,
-      context,
-      /** Errors of the page that are the scenario's own. */
-      expect: (...patterns) => {
-        expected = patterns;
-      },
-      open: async (path = "/") => {
-        const page = await context.newPage();
-        await page.goto(site.origin + path);
-        await page.waitForFunction(() => window.footfall?.version);
-        return page;
-      },
-    });
-    const unexpected = errors.filter((text) => !expected.some((pattern) => pattern.test(text)));
-    if (unexpected.length) throw new Error(`the page saw errors: ${unexpected.join("; ")}`);
-    return { ok: true, result };
-  } catch (error) {
-    return { ok: false, error: error.stack };
-  } finally {
-    await context.close();
-    for (const server of [collector, site, elsewhere]) server.stop();
-  }
-}
-
-if (process.argv.includes("--list")) {
-  console.log(Object.keys(scenarios).join("\n"));
-} else {
-  const browser = await launch();
-  for await (const line of createInterface({ input: process.stdin })) {
-    const { name, real } = JSON.parse(line);
-    console.log(JSON.stringify(await run(browser, scenarios[name], real)));
-  }
-  await browser.close();
 }

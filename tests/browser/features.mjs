@@ -108,6 +108,8 @@ const play = (site, path, seconds) => {
     response.writeHead(200, { "Content-Type": "audio/wav", "Accept-Ranges": "none" }).end(silence(seconds));
 };
 
+export const whole = ["a page without the focus stands still (16)"];
+
 export const scenarios = {
   // Clicks
 

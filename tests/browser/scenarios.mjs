@@ -18,6 +18,8 @@ async function last(page, collector) {
   await collector.until(has(collector, "the_last"), "the last event");
 }
 
+export const whole = ["a page brought back from the back/forward cache counts again (9)"];
+
 export const scenarios = {
   // Navigation
 
@@ -128,15 +130,20 @@ export const scenarios = {
       window.footfall.track("arrived");
     });
     await collector.until(has(collector, "arrived"), "the event");
-    const order = collector.stored.map(({ type, event, context }) => [event ?? type, context.page.path]);
-    assert.deepEqual(order, [
-      ["page", "/first"],
-      ["page", "/second"],
-      ["arrived", "/second"],
-    ]);
+    // On a slow machine the first page was looked at for long enough to tell so.
+    const events = collector.stored.filter(({ event }) => event !== "engagement");
     assert.deepEqual(
-      collector.stored.map(({ sequence }) => sequence),
-      [1, 2, 3],
+      events.map(({ type, event, context }) => [event ?? type, context.page.path]),
+      [
+        ["page", "/first"],
+        ["page", "/second"],
+        ["arrived", "/second"],
+      ],
+    );
+    const sequence = collector.stored.map((event) => event.sequence);
+    assert.deepEqual(
+      sequence,
+      sequence.map((_, i) => i + 1),
     );
   },
 
@@ -217,8 +224,13 @@ export const scenarios = {
     await page.click("i");
     await page.click("p", { position: { x: 300, y: 2 } });
     await last(page, collector);
-    assert.deepEqual(collector.tracked, ["click", "click", "the_last"]);
-    const [, close, help] = collector.stored.map(({ properties }) => properties);
+    // The button does nothing, which a slow machine may have told by now.
+    const events = collector.stored.filter(({ event }) => event !== "dead_click");
+    assert.deepEqual(
+      events.map(({ type, event }) => event ?? type),
+      ["page", "click", "click", "the_last"],
+    );
+    const [, close, help] = events.map(({ properties }) => properties);
     assert.deepEqual(close, {
       element_id: "",
       element_role: "button",

@@ -3,6 +3,7 @@
  * so that its rows are all that came from there: once each, nothing else, with the right values.
  *
  *     chromium            why no other browser can show it, if so
+ *     whole               whether it needs the whole Chromium, see chromium.mjs
  *     act(world)          what a visitor and a page do; waits until the collector took what it should take
  *     stored(rows, note)  asserts on the host's rows of `events`, by time; note is what act returned
  *
@@ -97,6 +98,7 @@ export const scenarios = {
   // Navigation
 
   "a load, a link, a way back and a reload are four page views of one session": {
+    whole: true,
     async act({ open, gate, context, origin }) {
       const page = await open("/first?size=4#part");
       await gate.took("page_view");
@@ -1163,6 +1165,7 @@ export const scenarios = {
   // Where the visit came from
 
   "the landing page's campaign and click id are columns of every later event of the session": {
+    whole: true,
     async act({ open, gate, origin }) {
       const page = await open("/landing?utm_source=mail&utm_medium=email&utm_campaign=autumn&a=1&gclid=g-1");
       await page.goto(`${origin}/next`);
@@ -1249,6 +1252,7 @@ export const scenarios = {
   },
 
   "a driven browser is flagged, kept, and counts in no session": {
+    whole: true,
     async act({ open, gate, newContext }) {
       const page = await open("/", { context: await newContext({ driven: true }) });
       await track(page, "by_a_program");
@@ -1437,7 +1441,14 @@ export const scenarios = {
 
 // The run
 
-const browser = { opened: undefined };
+/** @type {Record<string, Promise<import("playwright-core").Browser>>} */
+const launched = {};
+/** Firefox, or the Chromium that can play the scenario: see chromium.mjs. */
+const browserOf = (name, engine) => {
+  const kind = engine === "firefox" ? engine : scenarios[name].whole ? "whole" : "shell";
+  launched[kind] ??= kind === "firefox" ? firefox.launch() : chromium.launch(kind === "shell");
+  return launched[kind];
+};
 const sites = await new Sites().start();
 /** @type {Record<string, object>} what is known of each scenario's play */
 const plays = {};
@@ -1454,7 +1465,10 @@ async function play(name, index, world) {
   const errors = [];
   const contexts = [];
   const newContext = async ({ driven = false, ...options } = {}) => {
-    const context = await browser.opened.newContext({ viewport: { width: 1280, height: 720 }, ...options });
+    const context = await (await browserOf(name, world.browser)).newContext({
+      viewport: { width: 1280, height: 720 },
+      ...options,
+    });
     contexts.push(context);
     context.on("weberror", (error) => {
       const text = String(error.error());
@@ -1500,7 +1514,6 @@ async function play(name, index, world) {
 }
 
 async function playAll(world) {
-  browser.opened = await (world.browser === "firefox" ? firefox : chromium).launch();
   const left = world.chosen.entries();
   // Each of these takes the next scenario when it is done with one.
   await Promise.all(
@@ -1544,7 +1557,7 @@ if (process.argv.includes("--list")) {
     const asked = JSON.parse(line);
     console.log(JSON.stringify(asked.play ? await playAll(asked.play) : judge(asked.judge)));
   }
-  await browser.opened?.close();
+  for (const browser of Object.values(launched)) await (await browser).close();
   for (const { gate } of Object.values(plays)) gate?.stop();
 }
 sites.stop();

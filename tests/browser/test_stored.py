@@ -23,7 +23,7 @@ from serving import Serving, footfall, serving
 from collector.paths import DEFAULT_PLAN_DIR
 from collector.plan import load_plan
 
-pytestmark = pytest.mark.xdist_group("browser_stored")  # one collector and one browser for all
+pytestmark = pytest.mark.xdist_group("browser")  # pages of two browsers at once would only wait for each other
 
 HERE = Path(__file__).parent
 SDK = HERE.parents[1] / "js_sdk"

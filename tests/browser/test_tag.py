@@ -5,43 +5,28 @@ The scenarios and their names live in scenarios.mjs; each is one test here.
 
 from __future__ import annotations
 
-import json
-import re
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from browser.playing import Player, chosen, listed_by, names_in, playing
 
-HERE = Path(__file__).parent
-# Names stand at the start of a line: `  "a page view on load": async (…`.
-NAMES = re.findall(r'^  "([^"]+)": async', (HERE / "scenarios.mjs").read_text(), flags=re.MULTILINE)
+pytestmark = pytest.mark.xdist_group("browser")  # pages of two browsers at once would only wait for each other
+
+FILE = "scenarios.mjs"
+NAMES = names_in(FILE)
 
 
 @pytest.fixture(scope="module")
-def driver() -> Iterator[subprocess.Popen[str]]:
-    """One node process with one browser for all scenarios of this worker."""
-    with subprocess.Popen(
-        ["node", str(HERE / "driver.mjs")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        yield process
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait(timeout=20)
+def player(request: pytest.FixtureRequest) -> Iterator[Player]:
+    with playing(FILE) as started:
+        started.ask(chosen(request, NAMES))
+        yield started
 
 
 def test_every_scenario_is_found() -> None:
-    listed = subprocess.run(["node", str(HERE / "driver.mjs"), "--list"], capture_output=True, text=True, check=True)
-    assert listed.stdout.splitlines() == NAMES
+    assert listed_by(FILE) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_tag(driver: subprocess.Popen[str], name: str) -> None:
-    assert driver.stdin is not None
-    assert driver.stdout is not None
-    driver.stdin.write(name + "\n")
-    driver.stdin.flush()
-    line = driver.stdout.readline()
-    assert line, "the driver ended; is Chromium installed, and `npm ci` done in js_sdk?"
-    verdict = json.loads(line)
-    assert verdict["ok"], verdict["error"]
+def test_tag(player: Player, name: str) -> None:
+    player.result(name)

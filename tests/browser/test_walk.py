@@ -6,7 +6,10 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
 from serving import footfall, serving
+
+pytestmark = pytest.mark.xdist_group("browser")  # pages of two browsers at once would only wait for each other
 
 HERE = Path(__file__).parent
 WALK_SECONDS_MAX = 120

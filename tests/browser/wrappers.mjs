@@ -1,16 +1,12 @@
 /**
  * The wrappers for React, Vue and Next with the real frameworks: rendered on a server (this process, which has no window),
- * then hydrated in a real Chromium. A scenario's name per line on standard input, a JSON verdict per line on standard
- * output; `--list` prints the names.
+ * then hydrated in a real Chromium, played by driver.mjs.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { createInterface } from "node:readline";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { launch } from "./chromium.mjs";
 import { named, stored } from "./extras_stored.mjs";
-import { Collector, Site } from "./recorder.mjs";
 
 const SDK = new URL("../../js_sdk/", import.meta.url);
 const DIST = new URL("dist/", SDK);
@@ -68,18 +64,28 @@ async function serve(site, { name, html, settings }) {
   }
 }
 
+/** A framework tells on the console that what the server rendered is not what the browser did. */
+export const silent = true;
+
+/** The page as it is before the tag has come. */
+const opened = async (context, site) => {
+  const page = await context.newPage();
+  await page.goto(site.origin, { waitUntil: "domcontentloaded" });
+  return page;
+};
+
 export const scenarios = {
   "React: rendered on a server, hydrated, one view for each page with its own properties": async ({
     collector,
     site,
-    open,
+    context,
   }) => {
     const settings = { writeKey: "key", endpoint: collector.origin };
     const app = await onServer("react");
     const html = require("react-dom/server").renderToString(app(settings));
     assert.match(html, /<button id="buy" type="button">Buy<\/button>/);
     await serve(site, { name: "react", html, settings });
-    const page = await open();
+    const page = await opened(context, site);
     await page.click("#buy");
     await page.click("#go");
     await page.click("#buy");
@@ -95,13 +101,17 @@ export const scenarios = {
     );
   },
 
-  "Vue: rendered on a server, hydrated, the tag by injection and in templates": async ({ collector, site, open }) => {
+  "Vue: rendered on a server, hydrated, the tag by injection and in templates": async ({
+    collector,
+    site,
+    context,
+  }) => {
     const settings = { writeKey: "key", endpoint: collector.origin };
     const app = await onServer("vue");
     const html = await require("vue/server-renderer").renderToString(app(settings));
     assert.match(html, /<button id="buy" type="button">Buy<\/button>/);
     await serve(site, { name: "vue", html, settings });
-    const page = await open();
+    const page = await opened(context, site);
     await page.click("#go");
     await page.click("#buy");
     await collector.until(() => named(collector, "bought").length, "the purchase");
@@ -112,7 +122,7 @@ export const scenarios = {
   "Next: the script is in the server's HTML once, with its settings; what is clicked before it comes is kept": async ({
     collector,
     site,
-    open,
+    context,
   }) => {
     const settings = {
       writeKey: "key",
@@ -145,7 +155,7 @@ export const scenarios = {
       response.end(readFileSync(new URL("footfall.more.js", DIST)));
     };
     await serve(site, { name: "next", html, settings });
-    const page = await open();
+    const page = await opened(context, site);
     await page.waitForFunction(() => window.hydrated);
     await page.waitForFunction(() =>
       Object.keys(document.querySelector("#buy")).some((key) => key.startsWith("__react")),
@@ -189,41 +199,3 @@ const rendered = (run) => {
   };
   require("react-dom/server").renderToString(createElement(Component));
 };
-
-async function run(browser, scenario) {
-  const collector = await new Collector().start();
-  const site = await new Site(collector).start();
-  const context = await browser.newContext();
-  const errors = [];
-  context.on("weberror", (error) => errors.push(String(error.error())));
-  // A framework tells on the console that what the server rendered is not what the browser did.
-  context.on("console", (message) => message.type() === "error" && errors.push(message.text()));
-  try {
-    await scenario({
-      collector,
-      site,
-      open: async () => {
-        const page = await context.newPage();
-        await page.goto(site.origin, { waitUntil: "domcontentloaded" });
-        return page;
-      },
-    });
-    if (errors.length) throw new Error(`the page saw errors: ${errors.join("; ")}`);
-    return { ok: true };
-  } catch (error) {
-    return { ok: false, error: error.stack };
-  } finally {
-    await context.close();
-    for (const server of [collector, site]) server.stop();
-  }
-}
-
-if (process.argv.includes("--list")) {
-  console.log(Object.keys(scenarios).join("\n"));
-} else {
-  const browser = await launch();
-  for await (const name of createInterface({ input: process.stdin })) {
-    console.log(JSON.stringify(await run(browser, scenarios[name])));
-  }
-  await browser.close();
-}

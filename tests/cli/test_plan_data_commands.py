@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import footfall, serving
+from serving import Serving, footfall, serving
 
 from collector.cli import main
 
@@ -40,16 +37,7 @@ def plan_folder(folder: Path, maximum: int) -> Path:
 
 def run(command: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """One of the commands, in a process of its own."""
-    start = (
-        "import importlib, sys; from collector.cli import main; from collector.cli.plan import plan\n"
-        f"plan.add_command(getattr(importlib.import_module('collector.cli.plan.{command}'), '{command}'))\n"
-        "main(sys.argv[1:])"
-    )
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("FOOTFALL_")}
-    return subprocess.run(
-        [sys.executable, "-c", start, "plan", command, *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, env=kept, check=False,
-    )  # fmt: skip
+    return footfall("plan", command, *arguments)
 
 
 def answer(command: str, *arguments: str | Path) -> Any:
@@ -73,20 +61,14 @@ class Shop:
         self.loose = plan_folder(folder / "loose", 7)
 
 
-@pytest.fixture(params=["running", "stopped"])
-def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
-    made = Shop(tmp_path / "shop")
-    with serving(made.data, "--plan", str(made.strict)) as collector:
-        collector.send(
-            bought("m0", n=0, gift="yes"),
-            *(bought(f"m{n}", n=n) for n in range(1, 10)),
-            {"type": "track", "event": "stray", "anonymousId": "a"},
-        )
-        collector.until_loaded()
-        if request.param == "running":
-            yield made
-    if request.param == "stopped":
-        yield made
+def send_ten(collector: Serving) -> None:
+    """Six events that the strict plan accepts, four that it refuses, and one of no plan."""
+    collector.send(
+        bought("m0", n=0, gift="yes"),
+        *(bought(f"m{n}", n=n) for n in range(1, 10)),
+        {"type": "track", "event": "stray", "anonymousId": "a"},
+    )
+    collector.until_loaded()
 
 
 def simulate_says_what_would_be_different(shop: Shop) -> None:
@@ -181,15 +163,36 @@ def docs_show_what_came(shop: Shop, tmp_path: Path) -> None:
     assert (tmp_path / "other" / "index.html").read_text() == "mine"
 
 
-def test_all_commands_work_while_a_collector_runs_and_when_none_does(shop: Shop, tmp_path: Path) -> None:
+def all_do_so_without_a_collector(shop: Shop, tmp_path: Path) -> None:
+    looser = plan_folder(tmp_path / "looser", 8)
+    replayed = answer("replay", "--plan", looser, "--data", shop.data, "--json")
+    assert (replayed["replayed"], replayed["stored"], replayed["loaded"]) == (1, 2, True)
+    status = answer("status", looser, "--data", shop.data, "--json")
+    one = next(one for one in status["events"] if one["event"] == "bought")
+    assert (one["count"], one["failed"], one["replayed"]) == (9, 4, 3)
+    checked = run("simulate", plan_folder(tmp_path / "tight", 3), "--data", shop.data, "--check")
+    assert (checked.returncode, "of bought@1 (constraint" in checked.stdout) == (1, True)
+    same = run("diff", shop.strict, "--against", "live", "--data", shop.data)
+    assert same.stdout.startswith("nothing changed against live (shop 1.0.0, since 2")
+    inferred = run("infer", "--data", shop.data, "--out", tmp_path / "inferred", "--name", "shop")
+    assert "wrote 2 events" in inferred.stdout
+    assert run("docs", looser, "--data", shop.data, "--out", tmp_path / "pages").returncode == 0
+    assert "9 stored" in (tmp_path / "pages" / "events" / "bought.html").read_text()
+
+
+def test_all_commands_work_while_a_collector_runs_and_when_none_does(tmp_path: Path) -> None:
     """One story, because starting a collector takes longer than all of them."""
-    simulate_says_what_would_be_different(shop)
-    diff_knows_what_is_live_and_what_was_stored(shop)
-    status_says_what_comes_and_what_fails(shop)
-    replay_stores_what_the_plan_accepts_once(shop)
-    the_accounting_holds_after_a_replay(shop)
-    infer_writes_a_plan_that_is_right(shop, tmp_path)
-    docs_show_what_came(shop, tmp_path)
+    shop = Shop(tmp_path / "shop")
+    with serving(shop.data, "--plan", str(shop.strict)) as collector:
+        send_ten(collector)
+        simulate_says_what_would_be_different(shop)
+        diff_knows_what_is_live_and_what_was_stored(shop)
+        status_says_what_comes_and_what_fails(shop)
+        replay_stores_what_the_plan_accepts_once(shop)
+        the_accounting_holds_after_a_replay(shop)
+        infer_writes_a_plan_that_is_right(shop, tmp_path)
+        docs_show_what_came(shop, tmp_path)
+    all_do_so_without_a_collector(shop, tmp_path)
 
 
 @pytest.mark.parametrize(

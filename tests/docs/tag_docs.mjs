@@ -11,7 +11,7 @@ const SITE = "https://shop.example";
 const COLLECTORS = /^https:\/\/(t\.example|t\.shop\.example|shop\.example\/t)(?=\/(v1|footfall))/;
 
 const { collector, key, pages, scripts } = JSON.parse(await text(process.stdin));
-const browser = await launch();
+const browser = await launch(true);
 const AT_ONCE = 4;
 
 const wrapped = (html) =>
@@ -78,6 +78,8 @@ const visits = {
   },
   async plain(page) {
     await settled(page);
+    // A page sees a cookie that an answer sets a moment after the answer.
+    if (await page.$('[data-cookie="collector"]')) await page.waitForFunction(() => document.cookie);
     return await page.evaluate(() => ({ consent: window.footfall.status().consent, cookie: document.cookie }));
   },
 };

@@ -21,8 +21,10 @@ import msgspec
 import pytest
 from serving import Serving, footfall, serving
 
+from collector.app.answers import COOKIE_NAME, COOKIE_SECONDS
 from collector.app.link import TOKEN_SECONDS
-from collector.app.receive import BATCH_PATHS, COOKIE_NAME, COOKIE_SECONDS, LINK_PATH, PIXEL_PATH, SINGLE_PATHS
+from collector.app.linking import LINK_PATH
+from collector.app.receive import BATCH_PATHS, PIXEL_PATH, SINGLE_PATHS
 from collector.app.site import site
 from collector.app.snippet import Choices, amp_pixel, email_pixel, policy, snippet
 from collector.app.tag import IMMUTABLE_SECONDS, STABLE_SECONDS, built_files
@@ -634,7 +636,7 @@ def test_every_script_compiles_against_the_types_of_the_package(tmp_path: Path) 
 # Examples against a real collector
 
 
-ONE_COLLECTOR = pytest.mark.xdist_group("tag_docs")  # the shop is the first to use it: its answers are of it alone
+ONE_COLLECTOR = pytest.mark.xdist_group("browser")  # the shop is the first to use it: its answers are of it alone
 
 
 @pytest.fixture(scope="module")
@@ -678,8 +680,7 @@ def test_every_query_of_the_pages_runs(collector: Serving) -> None:
     queries += re.findall(r'^footfall sql "([^"]+)"', TEXT, re.MULTILINE)
     assert len(queries) > 5
     for query in queries:
-        done = footfall("sql", query, "--format", "JSONEachRow", "--data", collector.data_dir)
-        assert done.returncode == 0, done.stderr
+        collector.sql(query)  # raises the database's own sentence
 
 
 @ONE_COLLECTOR

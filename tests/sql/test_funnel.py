@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from sql.events import START_MS, Event, filled, insert
-from sql.questions import chain, units, value_of
+from sql.questions import call, chain, units, value_of
 
 from collector.store import Store, StoreError
 
-USERS = int(os.environ.get("FOOTFALL_TEST_USERS", "1000"))
+USERS = int(os.environ.get("FOOTFALL_TEST_USERS", "400"))
 WINDOW_S = 10
 SINCE_MS, UNTIL_MS = START_MS, START_MS + 120_000
 
@@ -78,16 +78,6 @@ def parameters(asked: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def call(view: str, asked: dict[str, Any]) -> str:
-    """The view as an analyst would write it, with literals."""
-    times = {"since", "until"}
-    literals = [
-        f"{name} = fromUnixTimestamp64Milli({value}, 'UTC')" if name in times else f"{name} = {value!r}"
-        for name, value in parameters(asked).items()
-    ]
-    return f"{view}({', '.join(literals)})"
-
-
 def chains(events: list[Event], asked: dict[str, Any]) -> dict[tuple[str, ...], list[int]]:
     given = parameters(asked)
     window_ms = given["window_s"] * 1000
@@ -109,7 +99,7 @@ def test_every_funnel_reaches_what_brute_force_reaches(store: Store, crowd: list
     insert(store, crowd, "crowd")
     for name, asked in FUNNELS.items():
         levels = store.rows(
-            f"SELECT level, count() FROM {store.database}.{call('funnel_levels', asked)} GROUP BY level"
+            f"SELECT level, count() FROM {store.database}.{call('funnel_levels', parameters(asked))} GROUP BY level"
         )
         reached = Counter(len(times) for times in brute_force[name].values())
         assert {level: count for level, count in levels if level} == {n: reached[n] for n in reached if n}, name
@@ -122,10 +112,12 @@ def test_a_funnel_counts_whoever_reached_a_step_in_it_and_in_all_before(
     insert(store, crowd, "crowd")
     asked = FUNNELS[name]
     levels = {unit: len(times) for (unit,), times in brute_force[name].items() if times}
-    found = store.rows(f"SELECT counted_id, level FROM {store.database}.{call('funnel_levels', asked)} WHERE level > 0")
+    found = store.rows(
+        f"SELECT counted_id, level FROM {store.database}.{call('funnel_levels', parameters(asked))} WHERE level > 0"
+    )
     assert dict(found) == levels
     reached = [sum(level >= step for level in levels.values()) for step in range(1, len(asked["steps"]) + 1)]
-    rows = store.rows(f"SELECT * FROM {store.database}.{call('funnel', asked)}")
+    rows = store.rows(f"SELECT * FROM {store.database}.{call('funnel', parameters(asked))}")
     assert [row[:4] for row in rows] == [("", i + 1, asked["steps"][i], reached[i]) for i in range(len(reached))]
     for i, (*_, share_of_first, share_of_previous, lost) in enumerate(rows):
         before = reached[i - 1] if i else reached[0]
@@ -147,7 +139,7 @@ def test_the_times_of_every_funnel_are_those_of_brute_force(
                 last = sorted(times[step - 1] - times[step - 2] for times in came)
                 total = sorted(times[step - 1] - times[0] for times in came)
                 expected.append((step, len(came), middle(last), ninetieth(last), middle(total), ninetieth(total)))
-        assert store.rows(f"SELECT * FROM {store.database}.{call('funnel_times', asked)}") == expected, name
+        assert store.rows(f"SELECT * FROM {store.database}.{call('funnel_times', parameters(asked))}") == expected, name
 
 
 def middle(values: list[int]) -> int:
@@ -171,7 +163,7 @@ def test_a_breakdown_takes_the_value_of_the_first_step(store: Store, crowd: list
                 if e["event"] == "a" and e["event_time"] >= SINCE_MS
             )
             began[first[2]][len(times)] += 1
-    rows = store.rows(f"SELECT dimension, step, reached FROM {store.database}.{call('funnel', asked)}")
+    rows = store.rows(f"SELECT dimension, step, reached FROM {store.database}.{call('funnel', parameters(asked))}")
     assert rows == [
         (value, step, sum(count for level, count in began[value].items() if level >= step))
         for value in sorted(began)
@@ -188,10 +180,10 @@ def test_an_empty_funnel_a_reversed_range_and_an_unknown_source_have_no_rows(sto
         {"steps": ["a", "b"], "source_id": "nobody"},
     ]
     for asked in nothing:
-        assert store.rows(f"SELECT * FROM {store.database}.{call(view, asked)}") == [], asked
+        assert store.rows(f"SELECT * FROM {store.database}.{call(view, parameters(asked))}") == [], asked
 
 
 def test_a_funnel_with_too_many_steps_is_refused(store: Store) -> None:
     insert(store, [filled({"message_id": "1", "at": 0, "event": "a", "type": "track"})], "one")
     with pytest.raises(StoreError, match="more than 16 steps"):
-        store.rows(f"SELECT * FROM {store.database}.{call('funnel', {'steps': ['a'] * 17})}")
+        store.rows(f"SELECT * FROM {store.database}.{call('funnel', parameters({'steps': ['a'] * 17}))}")
