@@ -22,7 +22,8 @@ def decode_pixel(query: str, embedding_page: str = "") -> Batch:
 
     Either `data=` holds the event as base64 or plain JSON, or the parameters are the event's own fields (`event`,
     `type`, `userId`, `anonymousId`, `messageId`, `url`, `referrer`, `title`) and all others become its properties. Of
-    a repeated parameter the last counts. An event without a type is a track when it has a name, else a page.
+    a repeated parameter the last counts. `ack` is about the answer, and no property. An event without a type is a track
+    when it has a name, else a page.
 
     Args:
         query: As sent, without the question mark.
@@ -40,6 +41,7 @@ def decode_pixel(query: str, embedding_page: str = "") -> Batch:
             Reason.BAD_QUERY, f"query has over {PARAMETERS_MAX} parameters; send the event as data="
         ) from error
     keys = [fields.pop("write_key", None), fields.pop("writeKey", None)]
+    fields.pop("ack", None)  # about the answer, see receive.py
     data = fields.pop("data", None)
     if data is not None:
         batch = decode_single(_pixel_data(data), "")

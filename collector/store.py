@@ -6,16 +6,16 @@ defaults have moved between ClickHouse releases are stated on every insert.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import re
 import threading
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-import clickhouse_connect
-from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
 
 # async_insert became the default in 26.2 and answers before the rows are stored; deduplicate_insert must be on for the
 # token to count; materialised views must be deduplicated with their source or a retry counts twice in them.
@@ -101,59 +101,47 @@ class Store:
         A read-only Store answers queries of people: it may change no data, and unqualified names are looked up in the
         project's database, which must exist.
         """
+        import clickhouse_connect  # a sixth of a second, and most commands ask a process that has it
+
         check_engine(dsn)
         self.database = database_of(dsn)
         self._lock = threading.Lock()
         target = _without_database(dsn)
-        try:
+        with _explaining():
             self._client: Client = clickhouse_connect.get_client(
                 dsn=target,
                 database=self.database if read_only else None,
                 settings={"readonly": 2} if read_only else None,
             )
-        except ClickHouseError as error:
-            raise _explained(error) from error
 
     def command(self, sql: str) -> None:
         """Run one statement that answers nothing. Raises StoreError."""
-        with self._lock:
-            try:
-                self._client.command(sql)
-            except ClickHouseError as error:
-                raise _explained(error) from error
+        with self._lock, _explaining():
+            self._client.command(sql)
 
     def rows(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Run one SELECT and return its rows as Python values. Raises StoreError."""
-        with self._lock:
-            try:
-                return [tuple(row) for row in self._client.query(sql, parameters=parameters).result_rows]
-            except ClickHouseError as error:
-                raise _explained(error) from error
+        with self._lock, _explaining():
+            return [tuple(row) for row in self._client.query(sql, parameters=parameters).result_rows]
 
     def answer(self, sql: str, fmt: str | None) -> bytes:
         """Run one query and return its answer in a format of FORMATS, or in its own when None. Raises StoreError."""
         named = None if fmt is None else _CLICKHOUSE_FORMAT.get(fmt, fmt)
-        with self._lock:
-            try:
-                answer = self._client.raw_query(sql, fmt=named)
-            except ClickHouseError as error:
-                raise _explained(error) from error
+        with self._lock, _explaining():
+            answer = self._client.raw_query(sql, fmt=named)
         return bytes(answer)
 
     def insert(self, table: str, names: Sequence[str], columns: Sequence[Sequence[Any]], token: str) -> None:
         """Insert one block, given as columns. The same token twice inserts once. Raises StoreError."""
-        with self._lock:
-            try:
-                self._client.insert(
-                    table,
-                    columns,
-                    column_names=list(names),
-                    database=self.database,
-                    column_oriented=True,
-                    settings={**INSERT_SETTINGS, "insert_deduplication_token": token},
-                )
-            except ClickHouseError as error:
-                raise _explained(error) from error
+        with self._lock, _explaining():
+            self._client.insert(
+                table,
+                columns,
+                column_names=list(names),
+                database=self.database,
+                column_oriented=True,
+                settings={**INSERT_SETTINGS, "insert_deduplication_token": token},
+            )
 
     def insert_arrow(self, table: str, names: Sequence[str], stream: bytes, token: str) -> None:
         """Insert one block, given as an Arrow stream of these columns. The same token twice inserts once.
@@ -161,17 +149,14 @@ class Store:
         Raises:
             StoreError: with `of_rows` when the block would be taken without some of its rows.
         """
-        with self._lock:
-            try:
-                self._client.raw_insert(
-                    f"{self.database}.{table}",
-                    list(names),
-                    stream,
-                    fmt="ArrowStream",
-                    settings={**_BLOCK_SETTINGS, "insert_deduplication_token": token},
-                )
-            except ClickHouseError as error:
-                raise _explained(error) from error
+        with self._lock, _explaining():
+            self._client.raw_insert(
+                f"{self.database}.{table}",
+                list(names),
+                stream,
+                fmt="ArrowStream",
+                settings={**_BLOCK_SETTINGS, "insert_deduplication_token": token},
+            )
 
     def close(self) -> None:
         """Release the connection, and for chDB the engine."""
@@ -185,11 +170,17 @@ def _without_database(dsn: str) -> str:
     return urlsplit(dsn)._replace(path="/").geturl()
 
 
-def _explained(error: ClickHouseError) -> StoreError:
-    """ClickHouse's own sentence, without what the driver and the protocol wrap around it."""
-    text = re.sub(r" \(for url [^)]*\)?$", "", str(error).strip().split("\n")[0])
-    return StoreError(
-        text.rpartition("DB::Exception: ")[2],
-        transient=isinstance(error, OperationalError),
-        of_rows=getattr(error, "code", None) in _ROW_CODES,
-    )
+@contextlib.contextmanager
+def _explaining() -> Iterator[None]:
+    """Raise StoreError for what the driver raises: ClickHouse's own sentence, without what they wrap around it."""
+    from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+
+    try:
+        yield
+    except ClickHouseError as error:
+        text = re.sub(r" \(for url [^)]*\)?$", "", str(error).strip().split("\n")[0])
+        raise StoreError(
+            text.rpartition("DB::Exception: ")[2],
+            transient=isinstance(error, OperationalError),
+            of_rows=getattr(error, "code", None) in _ROW_CODES,
+        ) from error

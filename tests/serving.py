@@ -88,7 +88,7 @@ class Serving:
         return self.request("POST", "/v1/batch", body, {"content-type": "text/plain"})
 
     def sql(self, query: str) -> list[dict[str, Any]]:
-        """Rows of a query, as `footfall sql` has them: on the store process's socket, or where it has ended, by itself."""
+        """Rows of a query: on the store process's socket, or where that has ended, by `footfall sql`."""
         content = ask(self.data_dir, "POST", "/query?format=JSONEachRow", query.encode())
         if content is None:
             done = footfall("sql", query, "--format", "JSONEachRow", "--data", self.data_dir)

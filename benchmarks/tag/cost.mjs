@@ -20,7 +20,10 @@ const STEP_MS = 20;
 
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/** Milliseconds below functions of scripts whose URL ends in /tag.js, each sample counted once. */
+// The tag, and what it fetches by itself; a page of the stage has no other script file.
+const OURS = /\/(tag|footfall\.more)\.js$/;
+
+/** Milliseconds below functions of the tag's scripts, each sample counted once. */
 const tagMs = ({ nodes, samples, timeDeltas }) => {
   const parents = new Map();
   const byId = new Map(nodes.map((node) => [node.id, node]));
@@ -28,7 +31,7 @@ const tagMs = ({ nodes, samples, timeDeltas }) => {
   const ours = new Map();
   const isOurs = (id) => {
     if (id === undefined) return false;
-    if (!ours.has(id)) ours.set(id, byId.get(id).callFrame.url.endsWith("/tag.js") || isOurs(parents.get(id)));
+    if (!ours.has(id)) ours.set(id, OURS.test(byId.get(id).callFrame.url) || isOurs(parents.get(id)));
     return ours.get(id);
   };
   let us = 0;
@@ -38,10 +41,10 @@ const tagMs = ({ nodes, samples, timeDeltas }) => {
   return us / 1000;
 };
 
-/** Milliseconds the browser took to compile /tag.js, from a trace. */
+/** Milliseconds the browser took to compile the tag, from a trace. */
 const compileMs = (events) =>
   events
-    .filter(({ name, args }) => name === "v8.compile" && args?.data?.url?.endsWith("/tag.js"))
+    .filter(({ name, args }) => name === "v8.compile" && OURS.test(args?.data?.url))
     .reduce((sum, { dur }) => sum + (dur ?? 0), 0) / 1000;
 
 const profiled = async (session, act) => {
@@ -75,7 +78,7 @@ const within = (inner, outer) =>
 const burdens = (events) => {
   const calls = events.filter(
     ({ name, dur, args }) =>
-      dur && /^(FunctionCall|EvaluateScript)$/.test(name) && args?.data?.url?.endsWith("/tag.js"),
+      dur && /^(FunctionCall|EvaluateScript|v8.evaluateModule)$/.test(name) && OURS.test(args?.data?.url),
   );
   const ofTag = (candidates) => candidates.filter((task) => calls.some((call) => within(call, task)));
   const inTag = (candidates) => candidates.filter((one) => calls.some((call) => within(one, call)));

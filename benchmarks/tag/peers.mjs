@@ -77,7 +77,8 @@ const posthogEvents = (request) => {
 };
 
 /**
- * A peer: its name and version; `script`, served at /tag.js of the recording server; `head(origin)`, what a page carries;
+ * A peer: its name and version; `script`, served at /tag.js of the recording server; `later`, what that fetches by itself,
+ * by path; `head(origin)`, what a page carries;
  * `track(name)`, JavaScript that tracks one event; `read(request)`, the page views and custom events of one request.
  */
 export async function peers() {
@@ -88,6 +89,7 @@ export async function peers() {
       name: "Footfall",
       version: JSON.parse(readFileSync(new URL("../../js_sdk/package.json", here))).version,
       script: readFileSync(new URL("../../js_sdk/dist/footfall.js", here), "utf8"),
+      later: { "/footfall.more.js": readFileSync(new URL("../../js_sdk/dist/footfall.more.js", here), "utf8") },
       head: (origin) =>
         "<script>window.footfall=window.footfall||function(){(footfall.q=footfall.q||[]).push(arguments)}</script>" +
         `<script defer src="${origin}/tag.js" data-write-key="${KEY}"></script>`,

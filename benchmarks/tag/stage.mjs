@@ -21,7 +21,7 @@ export class Stage {
   status = 200;
   preflightMs = 0; // how long the answer to a preflight takes
 
-  /** @param {{script: string, head: (origin: string) => string} | null} peer null: the same pages without a tag */
+  /** @param {{script: string, later?: Record<string, string>, head: (origin: string) => string} | null} peer null: the same pages without a tag */
   constructor(peer) {
     this.peer = peer;
   }
@@ -34,9 +34,10 @@ export class Stage {
   }
 
   async #record(request, response) {
-    if (request.url === "/tag.js") {
+    const script = request.url === "/tag.js" ? this.peer.script : this.peer.later?.[request.url];
+    if (script) {
       response.writeHead(200, { "content-type": "text/javascript; charset=utf-8", "access-control-allow-origin": "*" });
-      response.end(this.peer.script);
+      response.end(script);
       return;
     }
     const cors = {

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
@@ -42,6 +43,8 @@ from collector.sources import Directory
 from collector.spool import SpoolWriter
 
 log = logging.getLogger("footfall.app")
+
+_ASKS_ACK = re.compile(rb"(?:^|&)ack=1(?:&|$)")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -165,22 +168,27 @@ class Collector:
             return intake.refusal(asked, INTERNAL)
 
     async def _take_pixel(self, scope: Scope) -> Answer:
-        """One event by GET. An image is what the page gets, whatever becomes of the event."""
+        """One event by GET. An image is the answer, whatever becomes of the event, unless the page asks with `ack`."""
         method = scope["method"]
         self._intake.count_request()
         if method not in ("GET", "HEAD"):
             refused = Refused(Reason.METHOD_NOT_ALLOWED, f"{method} is not for the pixel; use GET")
             return self._refusal(refused, allow=b"GET, HEAD")
+        problem: Refused | None = None
         try:
             if method == "GET":
                 asked = Asked(scope["headers"], scope["query_string"], _peer(scope))
                 self._intake.take_pixel(asked)
                 await self._stored(asked)
         except Refused as refused:
-            self.count_refusal(refused.reason)
+            problem = refused
         except Exception:
             log.exception("a pixel failed")
-            self.count_refusal(Reason.INTERNAL)
+            problem = INTERNAL
+        if problem is not None:
+            if _ASKS_ACK.search(scope["query_string"]):
+                return self._refusal(problem, allow=b"GET, HEAD")
+            self.count_refusal(problem.reason)
         return Answer(200, _PIXEL_HEADERS, PIXEL if method == "GET" else b"")
 
     async def _link(self, scope: Scope, receive: Receive) -> Answer:

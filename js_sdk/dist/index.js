@@ -484,6 +484,30 @@ var FIELDS_MAX = 50, SETTLED_MS2 = 1e3, watchForms = (tag2, when2) => {
   };
 };
 
+// src/features/last_resort.js
+var FAILURES_MIN = 2, IMAGES_MAX = 5, DATA_CHARS_MAX = 8e3, watchFailures = (tag2, when2) => {
+  let { context: context2, settings: settings2 } = tag2, failures2 = 0, whole = (name) => {
+    try {
+      return (settings2.storage === "none" ? [] : Object.keys(localStorage)).find((key) => key.startsWith(settings2.global + name))?.replace(settings2.global, "") ?? name;
+    } catch {
+      return name;
+    }
+  }, show = (event) => new Promise((done, failed) => {
+    let { writeKey, endpoint } = settings2, sent = { ...event, context: { ...context2, ...event.context }, writeKey, sentAt: /* @__PURE__ */ new Date() }, data = encodeURIComponent(JSON.stringify(sent));
+    if (data.length > DATA_CHARS_MAX) return failed();
+    let image = new Image();
+    image.onload = guard(() => {
+      tag2.store(whole(`_queue_${writeKey}_${event.messageId}`)), done(0);
+    }), image.onerror = failed, image.src = `${endpoint}/v1/p.gif?ack=1&data=${data}`;
+  });
+  when2({
+    answer({ status: status2, events }) {
+      failures2 = status2 ? 0 : failures2 + 1, !(failures2 < FAILURES_MIN || !navigator.onLine) && Promise.all(events.slice(0, IMAGES_MAX).map(show)).then(tag2.flush, () => {
+      });
+    }
+  });
+};
+
 // src/features/media.js
 var watchMedia = (tag2, when2) => {
   let told2 = /* @__PURE__ */ new Set();
@@ -565,7 +589,7 @@ var more_default = (tag2, viewedMs) => {
       tag2.emit("track", { event, properties, ...then.at && { timestamp: then.at } }, { page: page3 });
     }
   };
-  findZone(tag2), watchEngagement(teller, when2, viewedMs || performance.now(), viewedMs > 0);
+  findZone(tag2), watchFailures(tag2, when2), watchEngagement(teller, when2, viewedMs || performance.now(), viewedMs > 0);
   let watchers = [watchClicks, watchForms, watchMedia, watchTrouble].map((watch2) => guard(watch2(teller, when2)));
   return (event, path, page3, at) => {
     then = { page: page3, at };

@@ -1223,6 +1223,41 @@ export const scenarios = {
 
   // Browsers and pages of their own kind
 
+  "where a policy forbids requests but not images, events come as images, once each, and leave the queue": {
+    async act({ open, gate, site }) {
+      site.headers["*"] = { "Content-Security-Policy": "connect-src 'none'" };
+      const page = await open("/forbidden");
+      await page.evaluate(() => {
+        window.footfall("track", "seen_by_image", { note: "Grüße & more", n: 3 });
+        window.footfall("track", "too_long_for_one", { a: "x".repeat(3500), b: "x".repeat(3500), c: "x".repeat(3500) });
+        window.footfall("consent", { analytics: true });
+        window.footfall.track("with_consent", {}, { consent: "analytics" });
+      });
+      await gate.took("with_consent");
+      await gate.took("seen_by_image");
+      // What is stored is in the queue no more; the long event waits for a request.
+      await page.waitForFunction(() => window.footfall.status().queued === 1);
+      assert.equal(gate.count("too_long_for_one"), 0);
+      delete site.headers["*"];
+      await page.goto(page.url().replace("/forbidden", "/allowed"));
+      await gate.took("too_long_for_one");
+    },
+    stored(rows, { origin }) {
+      assert.deepEqual(names(rows).sort(), [
+        "page_view",
+        "page_view",
+        "seen_by_image",
+        "too_long_for_one",
+        "with_consent",
+      ]);
+      const { properties, url, library, sequence, title } = only(rows, "seen_by_image");
+      assert.deepEqual([properties, url], [{ note: "Grüße & more", n: 3 }, `${origin}/forbidden`]);
+      assert.deepEqual([title, sequence], ["Page /forbidden", 2]);
+      assert.match(library, /^footfall\.js /);
+      assert.equal(distinct(lasting(rows), "visitor_id").length, 1);
+    },
+  },
+
   "a strict content security policy with nonces and Trusted Types is kept": {
     async act({ open, gate, site, snippet, policy }) {
       site.snippet = snippet('data-extras="vitals"', "nonce");

@@ -63,6 +63,7 @@ export class Gate extends EventEmitter {
   async handle(request, response, path = request.url) {
     const body = await read(request); // throws when the browser goes away in the middle
     const batch = request.method === "POST" && path.startsWith("/v1/b") ? JSON.parse(body).batch : undefined;
+    const shown = path.startsWith("/v1/p.gif?") && new URLSearchParams(path.split("?")[1]).get("data");
     const fate = batch ? await this.act(++this.posts, batch) : "pass";
     this.emit("seen");
     if (fate === "cut") {
@@ -77,6 +78,7 @@ export class Gate extends EventEmitter {
     } else {
       const answer = await pass(this.url, request, path, body);
       if (batch && answer.status === 200) this.taken.push(...batch);
+      if (shown && answer.status === 200) this.taken.push(JSON.parse(shown));
       this.emit("seen");
       if (fate === "deaf") request.socket.destroy();
       else response.writeHead(answer.status, answer.headers).end(answer.body);

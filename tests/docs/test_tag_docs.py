@@ -375,6 +375,8 @@ LIMITS: dict[str, tuple[str, str] | float] = {
     "Events of a body, by the collector": EVENTS_MAX,
     "Wait for an answer": ("src/whole.js", "ANSWER_MS_MAX"),
     "Wait after a failure": ("src/queue.js", "FIRST_MS"),
+    "Events sent as images at a time": ("src/features/last_resort.js", "IMAGES_MAX"),
+    "An event sent as an image": ("src/features/last_resort.js", "DATA_CHARS_MAX"),
     "`Retry-After`": ("src/queue.js", "RETRY_AFTER_MS_MAX"),
     "A held start (`tag.hold`, extras)": ("src/whole.js", "HOLD_MS_MAX"),
     "Campaign of the landing page": ("src/campaign.js", "SESSION_MS"),
@@ -481,7 +483,7 @@ def test_the_pixels_parameters_are_those_that_are_read() -> None:
     pixel = (HERE.parents[1] / "collector" / "pixel.py").read_text()
     fields = re.search(r"_PIXEL_FIELDS = \(([^)]*)\)", pixel)
     assert fields
-    read = set(re.findall(r'"(\w+)"', fields[1])) | {"data", "writeKey", "write_key", "url", "referrer", "title"}
+    read = set(re.findall(r'"(\w+)"', fields[1])) | {"data", "ack", "writeKey", "write_key", "url", "referrer", "title"}
     chapter = section("pixel", "Static pages, feeds, and all else that can show an image")
     assert {word for row in table(chapter) for word in words(row[0])} == read
 

@@ -27,6 +27,7 @@ STORED = {
     "typed": "type=identify&userId=u2&messageId=typed",
     "repeated": "event=first&event=second&messageId=repeated",
     "dated": "event=e&messageId=dated&timestamp=1711122300000",
+    "acknowledged": "event=e&messageId=acknowledged&ack=1",
     "base64": "data=" + encoded({**TRACK, "messageId": "base64"}),
     "standard base64": "data="
     + base64.b64encode(json.dumps({**TRACK, "messageId": "standard base64"}).encode()).decode(),
@@ -70,7 +71,7 @@ def key(collector: Serving) -> str:
 @pytest.mark.parametrize("writer", ["known", "unknown"])
 def test_the_answer_is_always_the_same_image(collector: Serving, key: str, query: str, writer: str) -> None:
     used = key if writer == "known" else "fw_unknown"
-    query = query.replace("messageId=", "messageId=image-")
+    query = query.replace("messageId=", "messageId=image-").replace("&ack=1", "")
     answer = collector.request("GET", f"/v1/p.gif?{query}&writeKey={used}")
     assert answer.status == 200
     assert len(answer.body) == 43
@@ -80,6 +81,23 @@ def test_the_answer_is_always_the_same_image(collector: Serving, key: str, query
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["content-length"] == "43"
     assert answer.headers["cross-origin-resource-policy"] == "cross-origin", "for pages that isolate themselves"
+
+
+@pytest.mark.parametrize("query", [*LOST.values(), ""])
+def test_who_asks_with_ack_is_told_what_was_not_stored(collector: Serving, key: str, query: str) -> None:
+    answer = collector.request("GET", f"/v1/p.gif?{query}&ack=1&writeKey={key if query else 'fw_unknown'}")
+    assert 400 <= answer.status < 500
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json["error"]
+    counted = f'footfall_refused_total{{reason="{answer.json["reason"]}"}}'
+    assert collector.metric(counted) >= 1
+
+
+def test_who_asks_with_ack_gets_the_image_for_what_is_stored_or_kept(collector: Serving, key: str) -> None:
+    for name, query in {**STORED, **KEPT_AS_FAILED}.items():
+        asked = query.replace("messageId=", "messageId=ack-")
+        answer = collector.request("GET", f"/v1/p.gif?{asked}&ack=1&writeKey={key}")
+        assert (answer.status, answer.headers["content-type"]) == (200, "image/gif"), name
 
 
 def test_head_has_the_image_s_headers_and_makes_no_event(collector: Serving, key: str) -> None:
@@ -133,6 +151,10 @@ def test_a_pixel_without_a_name_is_a_page_view(rows: dict[str, dict[str, Any]]) 
 @pytest.mark.parametrize("form", ["typed", "person"])
 def test_a_pixel_may_name_its_type(rows: dict[str, dict[str, Any]], form: str) -> None:
     assert (rows[form]["type"], rows[form]["event"]) == ("identify", "identify")
+
+
+def test_ack_is_no_property(rows: dict[str, dict[str, Any]]) -> None:
+    assert json.loads(rows["acknowledged"]["properties"]) == {}
 
 
 def test_the_last_of_a_repeated_parameter_counts(rows: dict[str, dict[str, Any]]) -> None:

@@ -1,11 +1,12 @@
 /**
- * dist/footfall.more.js: engagement, clicks, forms, media and clicks of trouble. The page fetches it when it idles, or at
+ * dist/footfall.more.js: engagement, clicks, forms, media, clicks of trouble, and the last resort of delivery. The page fetches it when it idles, or at
  * the first event that any of them is about: see later.js, which keeps the events until then.
  */
 import { guard, hooks } from "../guard.js";
 import { watchClicks } from "./clicks.js";
 import { watchEngagement } from "./engagement.js";
 import { watchForms } from "./forms.js";
+import { watchFailures } from "./last_resort.js";
 import { watchMedia } from "./media.js";
 import { watchTrouble } from "./trouble.js";
 import { findZone } from "./zone.js";
@@ -32,6 +33,7 @@ export default (tag, viewedMs) => {
     },
   };
   findZone(tag);
+  watchFailures(tag, when);
   watchEngagement(teller, when, viewedMs || performance.now(), viewedMs > 0);
   const watchers = [watchClicks, watchForms, watchMedia, watchTrouble].map((watch) => guard(watch(teller, when)));
   return (event, path, page, at) => {
