@@ -573,7 +573,11 @@ var PAUSE_MS = 1e3, RAGE_PX = 30, ANY_CHANGE = { subtree: !0, childList: !0, att
 var AFTER_MS = 3e3, findZone = (tag2) => {
   if (tag2.context.timezone) return;
   setTimeout(guard(() => {
-    tag2.context.timezone = Intl.DateTimeFormat().resolvedOptions().timeZone, tag2.store(`_zone${(/* @__PURE__ */ new Date()).getTimezoneOffset()}`, tag2.context.timezone);
+    let { Temporal } = (
+      /** @type {any} */
+      window
+    );
+    tag2.context.timezone = Temporal?.Now.timeZoneId() ?? Intl.DateTimeFormat().resolvedOptions().timeZone, tag2.store(`_zone${(/* @__PURE__ */ new Date()).getTimezoneOffset()}`, tag2.context.timezone);
   }), AFTER_MS);
 };
 

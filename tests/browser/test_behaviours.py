@@ -182,7 +182,10 @@ BEHAVIOURS: dict[str, list[str]] = {
     "UTM kept for the session": [CAMPAIGN],
     "click ids": [CAMPAIGN],
     "referrer policies": ["stored: the referrer is what the page before allowed to be told"],
-    "strict CSP": ["stored: a strict content security policy with nonces and Trusted Types is kept"],
+    "strict CSP": [
+        "stored: a strict content security policy with nonces and Trusted Types is kept",
+        "stored: where a policy forbids requests but not images, events come as images, once each, and leave the queue",
+    ],
     "Trusted Types": ["stored: a strict content security policy with nonces and Trusted Types is kept"],
     "old browser without fetch keepalive": [
         "stored: a browser whose fetch cannot outlive its page leaves by beacon; the copy it keeps is not stored twice"

@@ -1,4 +1,7 @@
-/** The time zone, which a later page has from storage at once: the first use of Intl costs more than all the rest of the tag. */
+/**
+ * The time zone, which a later page has from storage at once: where a browser has no Temporal, the first use of Intl costs
+ * more than all the rest of the tag.
+ */
 import { guard } from "../guard.js";
 
 // The first seconds belong to the page.
@@ -8,7 +11,8 @@ const AFTER_MS = 3000;
 export const findZone = (tag) => {
   if (tag.context.timezone) return;
   const find = () => {
-    tag.context.timezone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    const { Temporal } = /** @type {any} */ (window);
+    tag.context.timezone = Temporal?.Now.timeZoneId() ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
     tag.store(`_zone${new Date().getTimezoneOffset()}`, tag.context.timezone);
   };
   setTimeout(guard(find), AFTER_MS);
