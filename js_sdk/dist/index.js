@@ -492,17 +492,20 @@ var FAILURES_MIN = 2, IMAGES_MAX = 5, DATA_CHARS_MAX = 8e3, watchFailures = (tag
     } catch {
       return name;
     }
-  }, show = (event) => new Promise((done, failed) => {
-    let { writeKey, endpoint } = settings2, sent = { ...event, context: { ...context2, ...event.context }, writeKey, sentAt: /* @__PURE__ */ new Date() }, data = encodeURIComponent(JSON.stringify(sent));
-    if (data.length > DATA_CHARS_MAX) return failed();
+  }, dataOf = (event) => {
+    let { writeKey } = settings2, told2 = { ...event, context: { ...context2, ...event.context }, writeKey, sentAt: /* @__PURE__ */ new Date() };
+    return encodeURIComponent(JSON.stringify(told2));
+  }, show = ({ messageId, data }) => new Promise((done, failed) => {
     let image = new Image();
     image.onload = guard(() => {
-      tag2.store(whole(`_queue_${writeKey}_${event.messageId}`)), done(0);
-    }), image.onerror = failed, image.src = `${endpoint}/v1/p.gif?ack=1&data=${data}`;
+      tag2.store(whole(`_queue_${settings2.writeKey}_${messageId}`)), done(0);
+    }), image.onerror = failed, image.src = `${settings2.endpoint}/v1/p.gif?ack=1&data=${data}`;
   });
   when2({
     answer({ status: status2, events }) {
-      failures2 = status2 ? 0 : failures2 + 1, !(failures2 < FAILURES_MIN || !navigator.onLine) && Promise.all(events.slice(0, IMAGES_MAX).map(show)).then(tag2.flush, () => {
+      if (failures2 = status2 ? 0 : failures2 + 1, failures2 < FAILURES_MIN || !navigator.onLine) return;
+      let short = events.map((event) => ({ messageId: event.messageId, data: dataOf(event) })).filter(({ data }) => data.length <= DATA_CHARS_MAX).slice(0, IMAGES_MAX);
+      short[0] && Promise.all(short.map(show)).then(tag2.flush, () => {
       });
     }
   });

@@ -1229,7 +1229,8 @@ export const scenarios = {
       const page = await open("/forbidden");
       await page.evaluate(() => {
         window.footfall("track", "seen_by_image", { note: "Grüße & more", n: 3 });
-        window.footfall("track", "too_long_for_one", { a: "x".repeat(3500), b: "x".repeat(3500), c: "x".repeat(3500) });
+        const long = { a: "x".repeat(3500), b: "x".repeat(3500), c: "x".repeat(3500) };
+        window.footfall("track", "too_long_for_one", long);
         window.footfall("consent", { analytics: true });
         window.footfall.track("with_consent", {}, { consent: "analytics" });
       });
@@ -1243,13 +1244,9 @@ export const scenarios = {
       await gate.took("too_long_for_one");
     },
     stored(rows, { origin }) {
-      assert.deepEqual(names(rows).sort(), [
-        "page_view",
-        "page_view",
-        "seen_by_image",
-        "too_long_for_one",
-        "with_consent",
-      ]);
+      const short = names(rows).filter((name) => name !== "too_long_for_one");
+      assert.deepEqual(short.sort(), ["page_view", "page_view", "seen_by_image", "with_consent"]);
+      only(rows, "too_long_for_one");
       const { properties, url, library, sequence, title } = only(rows, "seen_by_image");
       assert.deepEqual([properties, url], [{ note: "Grüße & more", n: 3 }, `${origin}/forbidden`]);
       assert.deepEqual([title, sequence], ["Page /forbidden", 2]);

@@ -8,7 +8,7 @@ import { guard } from "../guard.js";
 // In a row, without any answer: one alone is a moment without network.
 const FAILURES_MIN = 2;
 const IMAGES_MAX = 5;
-// The collector takes queries of 8,192 bytes; a longer event waits for a request.
+// The collector takes queries of 8,192 bytes; a longer event waits for a request, and after three of them so does the rest.
 const DATA_CHARS_MAX = 8000;
 
 /** @param {any} tag @param {(moments: Record<string, (what: any) => any>) => void} when */
@@ -26,27 +26,34 @@ export const watchFailures = (tag, when) => {
     }
   };
 
-  /** @param {any} event @returns {Promise<unknown>} fulfilled when it is stored */
-  const show = (event) =>
+  /** @param {any} event @returns {string} what the image's address says of it: all that a batch would */
+  const dataOf = (event) => {
+    const { writeKey } = settings;
+    const told = { ...event, context: { ...context, ...event.context }, writeKey, sentAt: new Date() };
+    return encodeURIComponent(JSON.stringify(told));
+  };
+
+  /** @param {{messageId: string, data: string}} event @returns {Promise<unknown>} fulfilled when it is stored */
+  const show = ({ messageId, data }) =>
     new Promise((done, failed) => {
-      const { writeKey, endpoint } = settings;
-      const sent = { ...event, context: { ...context, ...event.context }, writeKey, sentAt: new Date() };
-      const data = encodeURIComponent(JSON.stringify(sent));
-      if (data.length > DATA_CHARS_MAX) return failed();
       const image = new Image();
       image.onload = guard(() => {
-        tag.store(whole(`_queue_${writeKey}_${event.messageId}`));
+        tag.store(whole(`_queue_${settings.writeKey}_${messageId}`));
         done(0);
       });
       image.onerror = failed;
-      image.src = `${endpoint}/v1/p.gif?ack=1&data=${data}`;
+      image.src = `${settings.endpoint}/v1/p.gif?ack=1&data=${data}`;
     });
 
   when({
     answer({ status, events }) {
       failures = status ? 0 : failures + 1;
       if (failures < FAILURES_MIN || !navigator.onLine) return;
-      Promise.all(events.slice(0, IMAGES_MAX).map(show)).then(tag.flush, () => {});
+      const short = events
+        .map((/** @type {any} */ event) => ({ messageId: event.messageId, data: dataOf(event) }))
+        .filter((/** @type {any} */ { data }) => data.length <= DATA_CHARS_MAX)
+        .slice(0, IMAGES_MAX);
+      if (short[0]) Promise.all(short.map(show)).then(tag.flush, () => {});
     },
   });
 };
