@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -140,8 +141,9 @@ def main() -> None:
     log_to_stderr(told.name)
     gc.set_threshold(GARBAGE_MAX)
     keeper = Keeper(told.settings)
+    listener = _listener(Path(told.settings.data))  # before there are threads: see there
     keeper.start()
-    asyncio.run(_serve(keeper, _listener(Path(told.settings.data))))
+    asyncio.run(_serve(keeper, listener))
     keeper.stop()
     os._exit(0)  # the embedded engine's own threads do not always end with the interpreter
 
@@ -155,13 +157,16 @@ async def _serve(keeper: Keeper, listener: socket.socket) -> None:
 
 
 def _listener(data_dir: Path) -> socket.socket:
-    """The socket in the data directory, bound from inside it: a path of a socket may have only about 100 bytes."""
-    os.chdir(data_dir)
-    Path(SOCKET_NAME).unlink(missing_ok=True)
+    """The socket in the data directory, bound from inside it: a path of a socket may have only about 100 bytes.
+
+    The working directory is that of all threads, and settings may name folders relative to it.
+    """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o177)
     try:
-        listener.bind(SOCKET_NAME)
+        with contextlib.chdir(data_dir):
+            Path(SOCKET_NAME).unlink(missing_ok=True)
+            listener.bind(SOCKET_NAME)
     finally:
         os.umask(mask)
     listener.listen(64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
 from msgspec import structs
 from serving import footfall, serving
 
@@ -15,12 +16,16 @@ VERSIONS = "SELECT version FROM plan_versions ORDER BY live_from"
 THERE = "SELECT name FROM system.tables WHERE name IN ('event_purchase', 'event_search') ORDER BY name"
 
 
-def test_a_started_collector_shows_its_plan_and_a_released_one_without_a_restart(tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(DEFAULT_PLAN_DIR, tmp_path / "plan"))
+def test_a_started_collector_shows_its_plan_and_a_released_one_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both folders are named as people name them who stand beside them: relative to where the command was started."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path(shutil.copytree(DEFAULT_PLAN_DIR, "plan"))
     (folder / "plan.lock").unlink(missing_ok=True)
     plan = load_plan(folder)
     write_lock(plan, folder / "plan.lock")
-    with serving(tmp_path / "data", FOOTFALL_PLAN=str(folder)) as collector:
+    with serving(Path("data"), FOOTFALL_PLAN=str(folder)) as collector:
         first = [{"version": plan.version}]
         collector.sql_until(VERSIONS, lambda rows: rows == first)
         assert collector.sql(THERE) == [{"name": "event_purchase"}, {"name": "event_search"}]
