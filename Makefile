@@ -11,7 +11,7 @@ FOOTFALL := $(BIN)/footfall
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit bench bench-tag crash fuzz lock tag clean
+.PHONY: help run test test-firefox check unit bench bench-tag crash fuzz lock tag clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ check: $(VENV)/.test js_sdk/node_modules/.done ## Format, lint, types, import co
 unit: $(VENV)/.test js_sdk/node_modules/.done tests/node_modules/.done chromium ## All tests
 	cd js_sdk && npm test --silent
 	"$(BIN)/python" -m pytest -n 3 --dist loadgroup $(ARGS)
+
+test-firefox: $(VENV)/.test js_sdk/node_modules/.done ## What the tag stores, played in Firefox (Debian: firefox-esr)
+	FOOTFALL_TEST_BROWSER=firefox "$(BIN)/python" -m pytest tests/browser/test_stored.py $(ARGS)
 
 bench: $(VENV)/.test ## Benchmarks; prints ratios
 	"$(BIN)/python" -m benchmarks $(ARGS)

@@ -1,12 +1,13 @@
 /**
  * Finds and starts Firefox, driven by WebDriver BiDi, for the scenarios that another engine can show: FOOTFALL_TEST_FIREFOX, or
- * the first usual name on PATH. Not part of what CI runs, for few machines have it.
+ * the first usual name on PATH. `make test-firefox`; not part of what CI runs, for few machines have it.
  */
 import { accessSync, constants } from "node:fs";
 import { createRequire } from "node:module";
 import { delimiter, join } from "node:path";
 
-const { firefox } = createRequire(new URL("../../js_sdk/package.json", import.meta.url))("playwright-core");
+// Debian's Firefox 153 ESR opens no context for the driver's 1.65; for this one it does.
+const { firefox } = createRequire(new URL("../../js_sdk/package.json", import.meta.url))("playwright-core-for-firefox");
 
 function find() {
   const folders = (process.env.PATH ?? "").split(delimiter);

@@ -1504,7 +1504,8 @@ async function play(name, index, world) {
     contexts.push(context);
     context.on("weberror", (error) => {
       const text = String(error.error());
-      if (!text.includes("favicon.ico")) errors.push(text); // Firefox takes what a policy forbids for an error
+      // Firefox takes what a policy forbids for an error; the scenario about that listens for it in the page.
+      if (!/favicon\.ico|^Error: Content-Security-Policy|^Content-Security-Policy/.test(text)) errors.push(text);
     });
     // A visitor's browser is driven by nobody; of a driven one the collector would say that it is a bot.
     if (!driven)

@@ -30,7 +30,7 @@ from collector.plan.model import Action, Plan, Property, Rule, Sampling, Semanti
 from collector.reason import Reason, Refused, Rejected
 from collector.record import EVENT_COLUMNS, FAILED_COLUMNS, EventRow, decode_rows, encode_rows
 
-MUTATIONS = int(os.environ.get("FOOTFALL_TEST_MUTATIONS", "3000"))
+MUTATIONS = int(os.environ.get("FOOTFALL_TEST_MUTATIONS", "2000"))
 PARTS = 4  # tests that share the work
 # Caches fill in the first fifth; what grows after that has no limit.
 MEMORY_MB_MAX = 24
