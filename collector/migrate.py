@@ -1,7 +1,7 @@
 """Bring a database up to date: numbered table files once each and in order, then every view.
 
     sql/tables/NNN_name.sql --once, in order--> tables --recorded in--> migrations (number, name, checksum, applied_at)
-    sql/views/NAME.sql --when any file changed--> views, each after the views it reads
+    sql/views/ROOM/NAME.sql --when any file changed--> views, each after the views it reads
     the tracking plan --publish.py--> one typed view per event
 
 Safe to run twice, to be killed at any point and to run twice at once: every statement is IF NOT EXISTS or OR REPLACE,
@@ -156,7 +156,7 @@ def _view_files(sql_dir: Path) -> list[_File]:
     """The views, each after those it reads."""
     files = {
         path.stem: _File(VIEWS_NUMBER, path.name, path.read_text(encoding="utf-8"))
-        for path in sorted((sql_dir / "views").glob("*.sql"))
+        for path in sorted((sql_dir / "views").rglob("*.sql"))
     }
     reads = {name: (set(_READS.findall(file.text)) & set(files)) - {name} for name, file in files.items()}
     try:

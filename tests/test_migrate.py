@@ -29,7 +29,7 @@ def sql_dir(tmp_path: Path) -> Path:
 
 
 def files(folder: str) -> list[str]:
-    return sorted(path.name for path in (SQL_DIR / folder).glob("*.sql"))
+    return sorted(path.name for path in (SQL_DIR / folder).rglob("*.sql"))
 
 
 def objects(store: Store) -> set[str]:
@@ -129,7 +129,7 @@ def test_a_new_table_file_is_applied_alone_and_all_views_are_made_again(fresh: S
 
 def test_a_changed_view_replaces_the_old_one(fresh: Store, sql_dir: Path) -> None:
     migrate(fresh)
-    view = sql_dir / "views" / "paths.sql"
+    view = sql_dir / "views" / "journeys" / "paths.sql"
     view.write_text(view.read_text().replace("AS steps", "AS steps, length(steps) AS depth"), encoding="utf-8")
     assert sorted(migrate(fresh, sql_dir)) == files("views")
     assert fresh.rows(f"SELECT depth FROM {fresh.database}.paths") == []
@@ -137,7 +137,7 @@ def test_a_changed_view_replaces_the_old_one(fresh: Store, sql_dir: Path) -> Non
 
 
 def test_an_older_version_may_come_back_after_a_newer_one_changed_only_views(fresh: Store, sql_dir: Path) -> None:
-    view = sql_dir / "views" / "paths.sql"
+    view = sql_dir / "views" / "journeys" / "paths.sql"
     view.write_text(view.read_text().replace("AS steps", "AS steps, length(steps) AS depth"), encoding="utf-8")
     migrate(fresh)
     migrate(fresh, sql_dir)

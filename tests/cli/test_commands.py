@@ -17,7 +17,7 @@ from serving import Serving, footfall, serving
 
 @pytest.fixture(scope="module")
 def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    with serving(tmp_path_factory.mktemp("cli") / "data") as running:
+    with serving(tmp_path_factory.mktemp("cli") / "data", first_start=True) as running:
         yield running
 
 

@@ -75,7 +75,7 @@ def test_readiness_comes_back_without_traffic(tmp_path: Path) -> None:
 
 def test_an_embedded_database_waits_for_room_and_receiving_does_not(tmp_path: Path) -> None:
     """What a full disk cuts off while tables are made could not be read again."""
-    with tiny_disk(tmp_path / "data", 8 * 1024 * 1024) as data_dir, serving(data_dir) as collector:
+    with tiny_disk(tmp_path / "data", 8 * 1024 * 1024) as data_dir, serving(data_dir, first_start=True) as collector:
         assert collector.send({"type": "track", "event": "first", "messageId": "1", "anonymousId": "v"}).status == 200
         deadline = time.monotonic() + DEADLINE_SECONDS
         while "MB free, and the embedded database needs 24 to start; make room" not in collector.log():

@@ -20,7 +20,7 @@ from collector.paths import DEMO_DIR, TAG_DIR
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-VIEWS = sorted((ROOT / "collector" / "sql" / "views").glob("*.sql"))
+VIEWS = sorted((ROOT / "collector" / "sql" / "views").rglob("*.sql"))
 VIEW_HEADER = ("Question", "Grain", "Reads", "Definition", "Exact", "Time", "Cost", "Test")
 
 
