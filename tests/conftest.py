@@ -56,7 +56,13 @@ class Databases:
         return store, definitions(store)
 
     def give_back(self, place: str, store: Store, before: Definitions) -> None:
-        """Empty the database, or drop it if it is no longer what it was."""
+        """Empty the database and drop what was added to it; drop it whole if it is not what it was then."""
+        known = {name for name, _ in before}
+        for name, made in definitions(store):
+            if name not in known:
+                store.command(
+                    f"DROP {'VIEW' if made.startswith('CREATE VIEW') else 'TABLE'} {store.database}.`{name}` SYNC"
+                )
         if definitions(store) != before:
             store.command(f"DROP DATABASE IF EXISTS {store.database} SYNC")
             store.close()

@@ -74,7 +74,7 @@ class Serving:
         self.data_dir = data_dir
         elsewhere = "FOOTFALL_CLICKHOUSE" in environment or "--clickhouse" in flags
         if command == "serve" and not (first_start or elsewhere or (data_dir / "db").exists()):
-            shutil.copytree(_migrated(), data_dir / "db")
+            shutil.copytree(_migrated(), data_dir / "db", symlinks=True)
         self._log = data_dir.with_name(f"{data_dir.name}.log")
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -20,9 +20,11 @@ IDS = [f"{n}" for n in range(300)]
 
 
 @pytest.fixture
-def data(tmp_path: Path, store: Store) -> Data:
+def data(tmp_path: Path, store: Store) -> Iterator[Data]:
     never_merge(store)
-    return Data(tmp_path)
+    yield Data(tmp_path)
+    for table in ("events", "failed_events"):
+        store.command(f"ALTER TABLE {store.database}.{table} DROP CONSTRAINT IF EXISTS mine")
 
 
 def only(store: Store, condition: str, table: str = "events") -> None:
