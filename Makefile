@@ -41,7 +41,7 @@ bench: $(VENV)/.test ## Benchmarks; prints ratios
 bench-tag: js_sdk/node_modules/.done benchmarks/tag/node_modules/.done chromium ## The tag beside five others, in Chromium
 	node benchmarks/tag/run.mjs $(ARGS)
 
-crash: $(VENV)/.test tests/node_modules/.done ## The long crash test: 1,000 kills (the suite runs 50)
+crash: $(VENV)/.test tests/node_modules/.done ## The long crash test: 1,000 kills (the suite runs 30)
 	FOOTFALL_TEST_KILLS=1000 "$(BIN)/python" -m pytest tests/crash -s $(ARGS)
 
 fuzz: $(VENV)/.test tests/node_modules/.done ## The long fuzz tests: hostile and compatibility mutations, funnels

@@ -22,7 +22,7 @@ from serving import Serving, footfall
 from collector.migrate import migrate
 from collector.store import Store
 
-KILLS = int(os.environ.get("FOOTFALL_TEST_KILLS", "50"))
+KILLS = int(os.environ.get("FOOTFALL_TEST_KILLS", "30"))
 SEED = int(os.environ.get("FOOTFALL_TEST_SEED", "1"))
 # A collector that is started whole costs seconds, a child a fraction of one.
 WEIGHTS = {"worker": 10, "storekeeper": 8, "supervisor": 1}
