@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 NAMES = (
-    *("collector", "pieces", "whole_way", "load_formats", "enrichment"),
+    *("collector", "overload", "pieces", "whole_way", "load_formats", "enrichment"),
     *("validate", "plan_lock", "plan_diff", "plan_simulate"),
 )
 

@@ -48,7 +48,15 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     public_url: str = ""
     """Where browsers reach the collector, for the snippet; empty for http://host:port."""
     trusted_proxies: list[str] = []
-    """Networks whose X-Forwarded-For is believed, such as ["10.0.0.0/8"]."""
+    """Networks of our own proxies, such as ["10.0.0.0/8"], whose `proxy_header` is believed."""
+    proxy_header: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}$")] = "x-forwarded-for"
+    """The one header in which they write their clients' addresses, in lower case; `forwarded` is that of RFC 7239."""
+    source_rate_max: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    """Events a second that one source may send; 0 for as many as come."""
+    address_rate_max: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    """Events a second that one address may send, but for those under a server's key; 0 for as many as come."""
+    rate_burst_seconds: Annotated[int, Meta(ge=1, le=3_600)] = 10
+    """For how many seconds of quiet a source or an address may send more at once."""
     load_rows_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 50_000
     """Rows of one insert into ClickHouse at most."""
     load_interval_ms: Annotated[int, Meta(ge=10, le=60_000)] = 500

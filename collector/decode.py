@@ -9,7 +9,6 @@ Of a name that stands twice in an object the last counts, as in JavaScript.
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -132,29 +131,6 @@ def unreadable(body: bytes, refused: Refused) -> Batch:
 def raw_events(body: bytes) -> list[bytes]:
     """Each event's own bytes of a body that decode_batch has read; needed only when one of them is rejected."""
     return [bytes(raw) for raw in _decode_loose(_repaired(body)).batch]
-
-
-def gunzip(body: bytes) -> bytes:
-    """Unpack a gzip body, stopping at BODY_BYTES_MAX: a small bomb must not become a large buffer.
-
-    Raises:
-        Refused: BAD_COMPRESSION, or BODY_TOO_LARGE once the limit is passed.
-    """
-    unpack = zlib.decompressobj(wbits=31)
-    try:
-        data = unpack.decompress(body, BODY_BYTES_MAX + 1)
-    except zlib.error as error:
-        raise Refused(
-            Reason.BAD_COMPRESSION, f"body is not valid gzip ({error}); send it whole or uncompressed"
-        ) from error
-    if len(data) > BODY_BYTES_MAX:
-        raise Refused(
-            Reason.BODY_TOO_LARGE,
-            f"body unpacks to more than {BODY_BYTES_MAX:,} bytes, the limit; send smaller batches",
-        )
-    if not unpack.eof:
-        raise Refused(Reason.BAD_COMPRESSION, "gzip body ends too early; send it whole or uncompressed")
-    return data
 
 
 def _repaired(body: bytes) -> bytes:

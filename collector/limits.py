@@ -10,3 +10,5 @@ PARAMETERS_MAX = 200  # of a pixel's query; more than any page states
 NAME_CHARS_MAX = 256
 ID_CHARS_MAX = 256
 MESSAGE_ID_CHARS_MAX = 100
+COMPRESSED_PARTS_MAX = 100  # gzip members or zstd frames of one body; each costs some microseconds, however small
+ZSTD_WINDOW_LOG_MAX = 23  # 8 MB, the most that a server has to take (RFC 9659)

@@ -31,6 +31,7 @@ class Reason(Enum):
     URL_TOO_LONG = ("url_too_long", 414)
     WRONG_CONTENT_TYPE = ("wrong_content_type", 415)
     WRONG_ENCODING = ("wrong_encoding", 415)
+    RATE_LIMITED = ("rate_limited", 429)
     HEADERS_TOO_LARGE = ("headers_too_large", 431)
     INTERNAL = ("internal", 500)
     TOO_BUSY = ("too_busy", 503)

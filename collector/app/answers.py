@@ -11,12 +11,15 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from http import HTTPStatus
+from itertools import cycle
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from collector.app.head import Head, Headers, key_in
+from collector.app.throttle import Throttled
+from collector.app.unpack import ACCEPTED_CODINGS
 from collector.decode import Batch
 from collector.enrich import object_bytes, read_context
 from collector.limits import EVENTS_MAX
@@ -24,7 +27,8 @@ from collector.reason import Reason, Refused
 from collector.record import Envelope
 from collector.sources import Access, Directory
 
-RETRY_AFTER_SECONDS = 5
+# Those that are refused in the same moment must not all come back in one; each is told the next of these.
+RETRY_AFTER_SECONDS = (3, 5, 7, 4, 6)
 COOKIE_NAME = "footfall_id"
 COOKIE_SECONDS = 34_560_000  # 400 days, the most that browsers keep one (RFC 6265bis, section 5.5)
 # What may stand in a cookie and is an id as tags make them; any other id is not put there.
@@ -38,6 +42,9 @@ PREFLIGHT: Headers = [
     (b"access-control-allow-headers", b"authorization, content-type, content-encoding"),
     (b"access-control-max-age", b"86400"),
 ]
+
+_LATER = (Reason.SPOOL_UNAVAILABLE, Reason.TOO_BUSY, Reason.RATE_LIMITED)
+_retry_after_seconds = cycle(RETRY_AFTER_SECONDS)
 
 INTERNAL = Refused(Reason.INTERNAL, "the collector failed on this request; its log says why; send it again")
 
@@ -97,13 +104,17 @@ def refusal(refused: Refused, cors: Sequence[tuple[bytes, bytes]] = (CORS,), all
     """The answer to a request that was refused whole."""
     reason = refused.reason
     headers = [JSON, *cors]
-    if reason in (Reason.SPOOL_UNAVAILABLE, Reason.TOO_BUSY):
-        headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
+    if reason in _LATER:
+        seconds = refused.retry_after_seconds if isinstance(refused, Throttled) else next(_retry_after_seconds)
+        headers.append((b"retry-after", b"%d" % seconds))
         headers.append((b"access-control-expose-headers", b"retry-after"))  # or a page's script cannot read it
+    if reason is Reason.WRONG_ENCODING:
+        headers.append((b"accept-encoding", ACCEPTED_CODINGS))  # RFC 9110, section 15.5.16
     if reason is Reason.METHOD_NOT_ALLOWED:
         headers.append((b"allow", allow))
-    if reason in (Reason.BODY_TOO_LARGE, Reason.BODY_TOO_SLOW):
-        headers.append((b"connection", b"close"))  # the rest of the body is not worth reading
+    if reason in (Reason.BODY_TOO_LARGE, Reason.BODY_TOO_SLOW, Reason.TOO_BUSY):
+        # The rest of the body is not worth reading, or others may have the place.
+        headers.append((b"connection", b"close"))
     return answer(reason.status, headers, msgspec.json.encode({"error": refused.sentence, "reason": reason.word}))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from time import monotonic
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -32,6 +33,7 @@ class Deadlines:
         self._watched: set[Watched] = set()
         self._running = False
         self._now = 0
+        self._due_s = math.inf
 
     def after(self, seconds: float) -> int:
         """The tick when at least so many seconds will have passed."""
@@ -42,17 +44,27 @@ class Deadlines:
         self._watched.add(connection)
         if not self._running:
             self._running = True
-            self._loop.call_later(self._tick_seconds, self._tick)
+            self._plan()
 
     def forget(self, connection: Watched) -> None:
         """The connection is gone."""
         self._watched.discard(connection)
 
+    def late_seconds(self) -> float:
+        """By how much the timer is late, and this turn of the loop too long; below 0 while it is not due."""
+        return monotonic() - self._due_s
+
+    def _plan(self) -> None:
+        self._due_s = monotonic() + self._tick_seconds
+        self._loop.call_later(self._tick_seconds, self._tick)
+
     def _tick(self) -> None:
         self._now += 1
         self._running = bool(self._watched)
         if self._running:
-            self._loop.call_later(self._tick_seconds, self._tick)
+            self._plan()
+        else:
+            self._due_s = math.inf
         for connection in [one for one in self._watched if one.due <= self._now]:
             connection.due = NEVER
             connection.overdue()

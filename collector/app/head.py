@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple, TypeAlias
 from urllib.parse import parse_qs
 
+from collector.app.unpack import coding_of
 from collector.decode import Batch
-from collector.identity import client_address
 from collector.limits import BODY_BYTES_MAX
 from collector.reason import Reason, Refused
 
@@ -19,7 +17,6 @@ Headers: TypeAlias = list[tuple[bytes, bytes]]
 QUERY_PARAMETERS_MAX = 50  # of a POST, whose query says no more than the key
 
 _TYPES = frozenset({b"", b"application/json", b"text/plain"})
-_ENCODINGS = frozenset({b"", b"identity", b"gzip", b"x-gzip"})  # RFC 9110, section 8.4.1.3, has the last two as one
 
 
 class Head(NamedTuple):
@@ -73,18 +70,10 @@ def check_body(head: Head) -> None:
         raise Refused(
             Reason.WRONG_CONTENT_TYPE, f"content type is {shown}; send application/json or text/plain with JSON in it"
         )
-    if head.encoding and (encoding := head.encoding.strip().lower()) not in _ENCODINGS:
-        raise Refused(
-            Reason.WRONG_ENCODING,
-            f"content encoding {encoding[:40].decode('latin-1')} is not known; send gzip or no encoding",
-        )
+    if head.encoding:
+        coding_of(head.encoding)
     if head.length.isdigit() and int(head.length[:20]) > BODY_BYTES_MAX:
         raise too_large(int(head.length[:20]))
-
-
-def is_gzip(head: Head) -> bool:
-    """True for a body that is to be unpacked."""
-    return head.encoding != b"" and head.encoding.strip().lower().endswith(b"gzip")
 
 
 def too_large(size: int) -> Refused:
@@ -92,15 +81,6 @@ def too_large(size: int) -> Refused:
     return Refused(
         Reason.BODY_TOO_LARGE, f"body is {size:,} bytes, the limit is {BODY_BYTES_MAX:,}; send smaller batches"
     )
-
-
-def address_of(peer: str, headers: Headers, trusted: Sequence[IPv4Network | IPv6Network]) -> str:
-    """The client's address: that of the connection, or the one that our own proxies vouch for."""
-    if not trusted:
-        return peer
-    # Each proxy may add a header of its own (RFC 9110, section 5.3).
-    hops = b",".join(value for header, value in headers if header == b"x-forwarded-for")
-    return client_address(peer, hops.decode("latin-1"), trusted) if hops else peer
 
 
 def presented_key(head: Head, batch: Batch) -> str:

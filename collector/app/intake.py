@@ -9,10 +9,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 
+from collector.app.address import X_FORWARDED_FOR, address_of
 from collector.app.answers import JSON, Answer, all_accepted, answer, cookie, cors_of, refusal, verdict_body
-from collector.app.head import Headers, address_of, asks_debug, is_gzip, presented_key, read_head
+from collector.app.head import Headers, asks_debug, presented_key, read_head
+from collector.app.pressure import Pressure
+from collector.app.throttle import Throttle
+from collector.app.unpack import unpack_as
 from collector.app.verdicts import explain
-from collector.decode import KEPT_REASONS, Batch, decode_batch, decode_single, gunzip, raw_events, unreadable
+from collector.decode import KEPT_REASONS, Batch, decode_batch, decode_single, raw_events, unreadable
 from collector.enrich import Request
 from collector.metrics import Counters
 from collector.packed import encode_packed
@@ -35,6 +39,10 @@ COUNTER_NAMES: tuple[str, ...] = (
     *(f'refused_total{{reason="{reason.word}"}}' for reason in Reason if not reason.rejects_event),
     *JUDGED_NAMES,
 )
+
+
+# Why a request may be taken a moment later, as it is.
+_OF_THE_MOMENT = (Reason.SPOOL_UNAVAILABLE, Reason.TOO_BUSY, Reason.RATE_LIMITED)
 
 
 class Asked:
@@ -73,6 +81,8 @@ class Intake:
         counters: Counters,
         now_ms: Callable[[], int],
         trusted_proxies: Sequence[IPv4Network | IPv6Network],
+        proxy_header: bytes = X_FORWARDED_FOR,
+        throttle: Throttle | None = None,
     ) -> None:
         self.tools = tools
         self.directory = directory
@@ -81,6 +91,9 @@ class Intake:
         self._counters = counters
         self._slots = counters.slots
         self._trusted_proxies = trusted_proxies
+        self._proxy_header = proxy_header
+        self._throttle = throttle
+        self.pressure = Pressure()
         self._requests, self._received, self._accepted = (
             counters.slot(name) for name in ("requests_total", "received_total", "accepted_total")
         )
@@ -105,8 +118,8 @@ class Intake:
         Raises:
             Refused: none of it can be taken.
         """
-        if asked.head.encoding and is_gzip(asked.head):
-            body = gunzip(body)
+        if asked.head.encoding:
+            body = unpack_as(asked.head.encoding, body)
         try:
             asked.batch = batch = decode_batch(body) if kind is None else decode_single(body, kind)
         except Refused as refused:
@@ -122,7 +135,7 @@ class Intake:
         try:
             self._judge(asked, lambda: [body])
         except Refused as unkept:
-            raise unkept if unkept.reason is Reason.SPOOL_UNAVAILABLE else refused from None
+            raise unkept if unkept.reason in _OF_THE_MOMENT else refused from None
 
     def take_pixel(self, asked: Asked) -> None:
         """Decode and judge the one event of a pixel's query. Raises Refused."""
@@ -139,11 +152,13 @@ class Intake:
             done(None)
             return
         record = frame(encode_packed(packed), accepted, rejected, dropped)
+        self.pressure.waits()
         self._spool.commit(record, partial(self._stored, outcome, done))
 
     def _stored(
         self, outcome: Outcome, done: Callable[[Refused | None], None], problem: SpoolUnavailable | None
     ) -> None:
+        self.pressure.moved()
         if problem is not None:
             done(Refused(Reason.SPOOL_UNAVAILABLE, f"events cannot be stored now ({problem}); send them again"))
             return
@@ -199,13 +214,17 @@ class Intake:
         return access
 
     def _judge(self, asked: Asked, raws: Callable[[], list[bytes]]) -> None:
-        head = asked.head
+        head, now_ms = asked.head, self.now_ms()
+        self.pressure.check(now_ms)
         asked.access = access = self.admit(presented_key(head, asked.batch), head.origin)
+        address = address_of(asked.peer, asked.headers, self._trusted_proxies, self._proxy_header)
+        if self._throttle is not None:
+            self._throttle.take(access.source_id, "" if access.is_server else address, len(asked.batch.events))
         asked.request = request = Request(
-            self.now_ms(),
+            now_ms,
             access.source_id,
             access.is_server,
-            address_of(asked.peer, asked.headers, self._trusted_proxies),
+            address,
             head.user_agent.decode("latin-1"),
             (
                 head.mobile_hint.decode("latin-1"),

@@ -6,10 +6,10 @@ import msgspec
 from msgspec import Struct
 
 from collector.app.answers import CORS, JSON, Answer, answer
-from collector.app.head import Headers, is_gzip, key_in, parameters
+from collector.app.head import Headers, key_in, parameters
 from collector.app.intake import Asked, Intake
 from collector.app.link import TOKEN_SECONDS, make_token, read_token
-from collector.decode import gunzip
+from collector.app.unpack import unpack_as
 from collector.reason import Reason, Refused
 
 LINK_PATH = "/v1/link"
@@ -43,7 +43,7 @@ def link_answer(intake: Intake, asked: Asked, body: bytes | None) -> Answer:
 
 def _read_body(asked: Asked, body: bytes) -> _LinkBody:
     try:
-        return msgspec.json.decode(gunzip(body) if is_gzip(asked.head) else body, type=_LinkBody)
+        return msgspec.json.decode(unpack_as(asked.head.encoding, body), type=_LinkBody)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(
             Reason.NOT_JSON, f'body asks for no link ({error}); send {{"writeKey": …, "anonymousId": …}}'

@@ -25,6 +25,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from collector.app.answers import as_bytes, refusal
 from collector.app.deadlines import NEVER, deadlines_of
 from collector.app.lane import Exchange
+from collector.app.pressure import TURN_SECONDS_MAX, Pressure
 from collector.limits import BODY_BYTES_MAX
 from collector.reason import Reason, Refused
 
@@ -53,11 +54,13 @@ class Protocol(HttpToolsProtocol):
         self._read_bytes = self._first_bytes = 0
         self._unparsed_bytes = 0
         self._lingered_bytes = 0
-        self._begun = False
+        self._begun = self._ended = False
         # uvicorn would refuse whoever asks next while there are too many, also those that were here first.
         self._concurrency_max, self.limit_concurrency = self.limit_concurrency, None
         self._surplus = self._concurrency_max is not None and len(self.connections) > self._concurrency_max
         self._exchange: Exchange | None = None  # whose body is being collected
+        self._held_bytes = 0  # of that body, once it takes more than one read
+        self._pressure: Pressure = getattr(self.app, "pressure", None) or Pressure()
         self._whole_paths: dict[bytes, str | None] = getattr(self.app, "whole_paths", {})
         self._server_headers: list[tuple[bytes, bytes]] = []
         self._server_lines = b""
@@ -69,7 +72,14 @@ class Protocol(HttpToolsProtocol):
         """Stop the clock."""
         self._deadlines.forget(self)
         self._lingering = True
+        self._release()
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]  # asyncio's own meaning, which uvicorn leaves out
+        """A client that has said all it will may still listen: it gets the answers that are under way."""
+        self._ended = True
+        waits = self.cycle is not None and not self.cycle.response_complete
+        return waits and not self._in_body and not self._lingering
 
     def data_received(self, data: bytes) -> None:
         """Let the parser have what arrives, and count what it cannot take apart yet."""
@@ -84,6 +94,8 @@ class Protocol(HttpToolsProtocol):
             self._ignore_offers(memoryview(data)[offer.args[0] :])
         except httptools.HttpParserError:
             self._refuse_garbage()
+        if self._exchange is not None:
+            self._hold(len(data))
         # A read in which a head begins may hold the end of what came before it, so that one is not counted.
         if self._in_head and not self._head_begins_here:
             self._unparsed_bytes += len(data)
@@ -114,6 +126,10 @@ class Protocol(HttpToolsProtocol):
             return
         if self._surplus:
             sentence = f"{self._concurrency_max:,} connections are open, the limit; send it again later"
+            self._refuse(Reason.TOO_BUSY, sentence)
+            return
+        if self._deadlines.late_seconds() > TURN_SECONDS_MAX:
+            sentence = f"requests wait for over {TURN_SECONDS_MAX:.0f} s, the limit; send it again later"
             self._refuse(Reason.TOO_BUSY, sentence)
             return
         self._in_body = True
@@ -166,6 +182,8 @@ class Protocol(HttpToolsProtocol):
             super().on_message_complete()
             return
         self.due = NEVER
+        if self._held_bytes:
+            self._release()
         self.app.take_whole(exchange)
 
     def on_response_complete(self) -> None:
@@ -176,6 +194,8 @@ class Protocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
+        elif self._ended:
+            self.transport.close()
         elif not self._begun:
             self.due = self._deadlines.after(self.timeout_keep_alive)
 
@@ -211,6 +231,21 @@ class Protocol(HttpToolsProtocol):
         self._real_transport.write_eof()
         self.flow.resume_reading()
         self.due = self._deadlines.after(LINGER_SECONDS_MAX)
+
+    def _hold(self, size_bytes: int) -> None:
+        """Count what a body that is not whole yet takes, unless it went with this read."""
+        if self._refused:
+            return
+        try:
+            self._pressure.hold(size_bytes)
+        except Refused as refused:
+            self._refuse(refused.reason, refused.sentence)
+        else:
+            self._held_bytes += size_bytes
+
+    def _release(self) -> None:
+        self._pressure.release(self._held_bytes)
+        self._held_bytes = 0
 
     def _discard(self, size: int) -> None:
         self._lingered_bytes += size
@@ -263,6 +298,9 @@ class Protocol(HttpToolsProtocol):
         if self._refused:
             return
         self._refused = True
+        self._release()
+        if self._exchange is not None:
+            self._exchange.parts.clear()
         if self.cycle is not None and not self.cycle.response_complete:
             if not self._in_body:
                 self.cycle.keep_alive = False  # an answer now would be taken for that of the request before

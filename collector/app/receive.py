@@ -22,6 +22,7 @@ from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, ClassVar
 
+from collector.app.address import X_FORWARDED_FOR
 from collector.app.answers import (
     CORS,
     INTERNAL,
@@ -35,6 +36,7 @@ from collector.app.head import Headers, check_body, too_large
 from collector.app.intake import Asked, Intake
 from collector.app.lane import Exchange
 from collector.app.linking import LINK_PATH, link_answer
+from collector.app.throttle import Throttle
 from collector.limits import BODY_BYTES_MAX
 from collector.metrics import Counters
 from collector.pipeline import Tools
@@ -99,10 +101,25 @@ class Collector:
         behind: Callable[[Scope, Receive, Send], Awaitable[None]],
         now_ms: Callable[[], int],
         trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (),
+        proxy_header: bytes = X_FORWARDED_FOR,
+        throttle: Throttle | None = None,
     ) -> None:
-        """`behind` answers what is not an event; `now_ms` is the wall clock in milliseconds."""
-        self._intake = Intake(tools, spool, directory, counters, now_ms, trusted_proxies)
+        """Take over the parts of a worker.
+
+        Args:
+            tools: Plan, geo and salts.
+            spool: Where rows go.
+            directory: Who may send.
+            counters: With the names of COUNTER_NAMES.
+            behind: Answers what is not an event.
+            now_ms: The wall clock in milliseconds.
+            trusted_proxies: Whose `proxy_header`, in lower case, says where a request comes from.
+            proxy_header: See there.
+            throttle: How much each source and address may send; None for as much as comes.
+        """
+        self._intake = Intake(tools, spool, directory, counters, now_ms, trusted_proxies, proxy_header, throttle)
         self._behind = behind
+        self.pressure = self._intake.pressure
         self.count_refusal = self._intake.count_refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -158,7 +175,7 @@ class Collector:
         asked = Asked(scope["headers"], scope["query_string"], _peer(scope))
         try:
             check_body(asked.head)
-            intake.take(asked, kind, await _read_body(receive))
+            intake.take(asked, kind, await self._read_body(receive))
             await self._stored(asked)
             return intake.answer(asked)
         except Refused as refused:
@@ -203,7 +220,7 @@ class Collector:
         try:
             if method == "POST":
                 check_body(asked.head)
-                return link_answer(self._intake, asked, await _read_body(receive))
+                return link_answer(self._intake, asked, await self._read_body(receive))
             return link_answer(self._intake, asked, None)
         except Refused as refused:
             return self._refusal(refused)
@@ -218,6 +235,32 @@ class Collector:
         refused = await stored
         if refused is not None:
             raise refused
+
+    async def _read_body(self, receive: Receive) -> bytes:
+        """The body as sent, at most BODY_BYTES_MAX and BODY_SECONDS_MAX long. Raises Refused."""
+        parts: list[bytes] = []
+        size = 0
+        more = True
+        try:
+            async with asyncio.timeout(BODY_SECONDS_MAX):
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise Refused(Reason.BODY_TOO_SLOW, "the client went away before its body had arrived")
+                    part = message.get("body", b"")
+                    if size + len(part) > BODY_BYTES_MAX:
+                        raise too_large(size + len(part))
+                    self.pressure.hold(len(part))
+                    parts.append(part)
+                    size += len(part)
+                    more = message.get("more_body", False)
+        except TimeoutError as error:
+            raise Refused(
+                Reason.BODY_TOO_SLOW, f"the body did not arrive within {BODY_SECONDS_MAX:.0f} s; send it again"
+            ) from error
+        finally:
+            self.pressure.release(size)
+        return b"".join(parts)
 
     def _refusal(self, refused: Refused, allow: bytes = b"POST, OPTIONS") -> Answer:
         self.count_refusal(refused.reason)
@@ -236,27 +279,3 @@ def _peer(scope: Scope) -> str:
 async def _send(send: Send, made: Answer) -> None:
     await send({"type": "http.response.start", "status": made.status, "headers": made.headers})
     await send({"type": "http.response.body", "body": made.body})
-
-
-async def _read_body(receive: Receive) -> bytes:
-    """The body as sent, at most BODY_BYTES_MAX and BODY_SECONDS_MAX long. Raises Refused."""
-
-    parts: list[bytes] = []
-    size = 0
-    more = True
-    try:
-        async with asyncio.timeout(BODY_SECONDS_MAX):
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Refused(Reason.BODY_TOO_SLOW, "the client went away before its body had arrived")
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > BODY_BYTES_MAX:
-                    raise too_large(size)
-                more = message.get("more_body", False)
-    except TimeoutError as error:
-        raise Refused(
-            Reason.BODY_TOO_SLOW, f"the body did not arrive within {BODY_SECONDS_MAX:.0f} s; send it again"
-        ) from error
-    return b"".join(parts)

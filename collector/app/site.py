@@ -6,6 +6,7 @@ import mimetypes
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -18,8 +19,8 @@ from starlette.routing import Route
 from collector.app.tag import TAG_FILE, read_tag
 
 SNIPPET_PLACE = "{{ snippet }}"
-# Names of the counters that carry a label stand as `rejected_total{reason="wrong_type"}` (metrics.py).
-_HELP = {
+# What each measure is. Names of those that carry a label stand as `rejected_total{reason="wrong_type"}` (metrics.py).
+HELP = {
     "plan_reloads_total": "Times a worker has taken over a new tracking plan.",
     "plan_reload_failures_total": "Locks of the tracking plan that could not be used.",
     "received_total": "Events that reached the spool, accepted or rejected.",
@@ -33,6 +34,22 @@ _HELP = {
     "commits_total": "Syncs of a spool segment.",
     "commit_records_total": "Requests made durable by these syncs.",
     "commit_nanoseconds_total": "Time spent writing and syncing.",
+    "cache_hits_total": "Look-ups that were answered from a cache, by cache; brought up to date every 5 s.",
+    "cache_misses_total": "Look-ups that were not.",
+    "inserts_total": "Batches that were inserted into the database.",
+    "insert_nanoseconds_total": "Time these took.",
+    "ledger_received": "Events that were ever made durable: the sum of the next five.",
+    "ledger_spooled": "Events in the spool that are in no table yet.",
+    "ledger_stored": "Events in the table of events.",
+    "ledger_deduplicated": "Events that were stored already and came once more.",
+    "ledger_rejected": "Events in the table of failed events.",
+    "ledger_dropped": "Events dropped by our own choice.",
+    "ledger_refused": "Of the rejected, those that the database itself refused.",
+    "ledger_set_aside": "Of the rejected, those that are in a file because the database took them in no table.",
+    "damaged_bytes": "Bytes of the spool that could not be read and are kept in spool/damaged.",
+    "spool_segments": "Files of the spool.",
+    "spool_bytes": "Their size.",
+    "oldest_unwritten_seconds": "Age of the oldest event that is in no table yet; 0 when there is none.",
 }
 
 
@@ -95,6 +112,15 @@ def site(
     def serve_metrics(_: Request) -> Response:
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
+    described: list[bytes] = []  # made when it is first asked for: most workers never are
+
+    def serve_openapi(_: Request) -> Response:
+        if not described:
+            from collector.app.openapi import openapi  # noqa: PLC0415 - as above
+
+            described.append(msgspec.json.encode(openapi(version)))
+        return Response(described[0], media_type="application/json", headers=_CORS)
+
     routes = [
         Route("/", lambda _: PlainTextResponse(f"Footfall {version} takes events at /v1/batch.\n")),
         Route(f"/{TAG_FILE}", serve_tag),
@@ -103,6 +129,7 @@ def site(
         Route("/readyz", ready),
         Route("/metrics", serve_metrics),
         Route("/version", lambda _: JSONResponse({"name": "footfall", "version": version, "plan": plan()})),
+        Route("/openapi.json", serve_openapi),
     ]
     if demo_dir is not None:
         routes += [
@@ -124,15 +151,16 @@ class _Exposed:
         counters, gauges = self._measures()
         families: dict[str, CounterMetricFamily] = {}
         for full, value in counters.items():
-            name, _, label = full.partition("{reason=")
+            name, _, label = full.partition("{")
+            kind, _, of = label.rstrip("}").partition("=")
             family = families.get(name)
             if family is None:
-                labels = ["reason"] if label else []
-                family = families[name] = CounterMetricFamily(f"footfall_{name}", _HELP.get(name, name), labels=labels)
-            family.add_metric([label.strip('"}')] if label else [], value)
+                labels = [kind] if kind else []
+                family = families[name] = CounterMetricFamily(f"footfall_{name}", HELP.get(name, name), labels=labels)
+            family.add_metric([of.strip('"')] if kind else [], value)
         yield from families.values()
         for name, amount in gauges.items():
-            yield GaugeMetricFamily(f"footfall_{name}", name.replace("_", " "), value=amount)
+            yield GaugeMetricFamily(f"footfall_{name}", HELP.get(name, name), value=amount)
 
 
 # A page that misspells a path may read why.

@@ -23,6 +23,7 @@ from collector.config import Settings
 from collector.console import console
 from collector.ledger import LoadError
 from collector.load import RETRY_SECONDS_MAX, Loader
+from collector.metrics import Counters
 from collector.migrate import MigrationError, migrate
 from collector.query import SOCKET_NAME
 from collector.store import Store, StoreError
@@ -34,6 +35,7 @@ log = logging.getLogger("footfall.store")
 GARBAGE_MAX = 100_000
 # The engine's own files take about 10 MB, and one that a full disk cuts off while it is made cannot be read again.
 FREE_BYTES_MIN = 24_000_000
+COUNTER_NAMES = ("inserts_total", "insert_nanoseconds_total")
 STOP_SECONDS_MAX = 7.0  # the loader drains for five; an insert under way may take a little longer
 
 
@@ -87,6 +89,11 @@ class Keeper:
             shown["inserts"] = loader.inserts
             shown["insert_seconds"] = round(loader.insert_seconds, 3)
         return shown
+
+    def inserts(self) -> tuple[int, int]:
+        """How many inserts there were, and the nanoseconds they took."""
+        loader = self._loader
+        return (loader.inserts, round(loader.insert_seconds * 1e9)) if loader is not None else (0, 0)
 
     def _run(self) -> None:
         pause = 0.2
@@ -143,17 +150,43 @@ def main() -> None:
     keeper = Keeper(told.settings)
     listener = _listener(Path(told.settings.data))  # before there are threads: see there
     keeper.start()
-    asyncio.run(_serve(keeper, listener))
+    counters = Counters(Path(told.settings.data) / "run" / f"{told.name}.counters", COUNTER_NAMES)
+    counts = InsertCounts(keeper, counters)
+    asyncio.run(_serve(keeper, listener, counts))
     keeper.stop()
+    counts.publish()
     os._exit(0)  # the embedded engine's own threads do not always end with the interpreter
 
 
-async def _serve(keeper: Keeper, listener: socket.socket) -> None:
+class InsertCounts:
+    """Tells the workers' /metrics how many inserts there were and how long they took."""
+
+    def __init__(self, keeper: Keeper, counters: Counters) -> None:
+        self._keeper = keeper
+        self._counters = counters
+        self._told = dict.fromkeys(COUNTER_NAMES, 0)
+
+    def publish(self) -> None:
+        """Add what there was since the last time."""
+        for name, now in zip(COUNTER_NAMES, self._keeper.inserts(), strict=True):
+            self._counters.add(name, now - self._told[name])
+            self._told[name] = now
+
+    async def publish_forever(self) -> None:
+        """Once a second."""
+        while True:
+            await asyncio.sleep(1.0)
+            self.publish()
+
+
+async def _serve(keeper: Keeper, listener: socket.socket, counts: InsertCounts) -> None:
+    counting = asyncio.create_task(counts.publish_forever())
     app = console(keeper.query_lane, keeper.status, keeper.migrate)
     config = uvicorn.Config(
         app, lifespan="off", ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=1
     )
     await Server(config).run_until_stopped([listener])
+    counting.cancel()
 
 
 def _listener(data_dir: Path) -> socket.socket:

@@ -7,6 +7,7 @@ import logging
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
@@ -16,19 +17,23 @@ import uvloop
 from msgspec import structs
 
 from collector import __version__
+from collector.app.health import why_unready
 from collector.app.intake import COUNTER_NAMES
+from collector.app.measures import COUNTER_NAMES as CACHE_NAMES
+from collector.app.measures import PUBLISH_SECONDS, CacheCounts, measures
 from collector.app.protocol import Protocol
 from collector.app.receive import Collector
 from collector.app.site import site
 from collector.app.snippet import snippet
 from collector.app.tag import keep
+from collector.app.throttle import Rates, Throttle
 from collector.cli.child import Orders, Server, log_to_stderr, orders, settle_memory
 from collector.clock import now_ms
+from collector.config import Settings
 from collector.device import prepare
 from collector.geo import GeoError, open_geo
 from collector.identity import Salts
-from collector.ledger import account
-from collector.metrics import Counters, read_counters
+from collector.metrics import Counters
 from collector.paths import DEMO_DIR, TAG_DIR
 from collector.pipeline import Tools
 from collector.plan import CompiledPlan, LivePlan, PlanError
@@ -54,7 +59,9 @@ def main() -> None:
 async def _serve(told: Orders) -> None:
     settings = told.settings
     data_dir = Path(settings.data)
-    counters = Counters(data_dir / "run" / f"{told.name}.counters", (*COUNTER_NAMES, *plan_live.COUNTER_NAMES))
+    counters = Counters(
+        data_dir / "run" / f"{told.name}.counters", (*COUNTER_NAMES, *CACHE_NAMES, *plan_live.COUNTER_NAMES)
+    )
     spool = SpoolWriter(data_dir / "spool", told.name, _count_commits(counters))
     try:
         geo = open_geo(settings.geo)
@@ -76,19 +83,13 @@ async def _serve(told: Orders) -> None:
     except OSError as error:
         log.warning("this version of the tag cannot be kept for pages that pin it: %s", error)
 
-    def measures() -> tuple[dict[str, int], dict[str, float]]:
-        ledger, events = account(data_dir)
-        gauges = {f"ledger_{name}": float(value) for name, value in events.items()}
-        gauges |= {f"ledger_{name}": float(getattr(ledger, name)) for name in ("refused", "set_aside")}
-        return read_counters(data_dir / "run"), gauges | {"damaged_bytes": float(ledger.damaged_bytes)}
-
     behind = site(
         version=__version__,
         tag_dir=TAG_DIR,
         demo_dir=DEMO_DIR if told.demo else None,
         demo_snippet=demo_snippet,
-        unready=lambda: spool.failure,
-        measures=measures,
+        unready=lambda: why_unready(data_dir, spool, collector.pressure, now_ms()),
+        measures=lambda: measures(data_dir, now_ms()),
         kept_dir=kept_dir,
         plan=lambda: live.said,
     )
@@ -100,6 +101,8 @@ async def _serve(told: Orders) -> None:
         behind=behind,
         now_ms=now_ms,
         trusted_proxies=tuple(ip_network(text, strict=False) for text in settings.trusted_proxies),
+        proxy_header=settings.proxy_header.encode(),
+        throttle=_throttle(settings),
     )
     server = Server(
         uvicorn.Config(
@@ -119,11 +122,20 @@ async def _serve(told: Orders) -> None:
     settle_memory()
     stop = threading.Event()
     live.follow(_adopter(tools), stop, _count_reloads(counters, live))
-    expiring = asyncio.create_task(_expire_hourly(salts))
+    tasks = [asyncio.create_task(_expire_hourly(salts)), asyncio.create_task(_publish(CacheCounts(counters)))]
     await server.run_until_stopped([socket.socket(fileno=told.listener)])
-    expiring.cancel()
+    for task in tasks:
+        task.cancel()
     stop.set()
     await asyncio.get_running_loop().run_in_executor(None, spool.close)
+
+
+def _throttle(settings: Settings) -> Throttle | None:
+    """This worker's share of what each source and address may send; None where there is no limit."""
+    if not settings.source_rate_max and not settings.address_rate_max:
+        return None
+    rates = Rates(settings.source_rate_max, settings.address_rate_max, settings.rate_burst_seconds)
+    return Throttle(rates.share(settings.workers), time.monotonic_ns)
 
 
 def _live_plan(folder: Path, data_dir: Path) -> LivePlan:
@@ -167,6 +179,13 @@ async def _expire_hourly(salts: Salts) -> None:
             salts.expire(now_ms())
         except OSError as error:
             log.warning("old salts cannot be destroyed now, trying again in an hour: %s", error)
+
+
+async def _publish(counts: CacheCounts) -> None:
+    """Tell /metrics what the caches of this worker have done."""
+    while True:
+        await asyncio.sleep(PUBLISH_SECONDS)
+        counts.publish()
 
 
 def _count_commits(counters: Counters) -> Callable[[int, int], None]:

@@ -34,7 +34,7 @@ def start(data_dir: Path, port: int, *flags: str, **environment: str) -> Serving
     """`footfall serve` on a fixed port; tried again where somebody else has it for a moment."""
     for attempt in range(START_ATTEMPTS):
         try:
-            return Serving(data_dir, "--port", str(port), *flags, **environment)
+            return Serving(data_dir, "--port", str(port), *flags, first_start=False, **environment)
         except AssertionError as error:
             if "cannot listen" not in str(error) or attempt == START_ATTEMPTS - 1:
                 raise

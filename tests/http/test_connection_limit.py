@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import uvicorn
 
+from collector.app.answers import RETRY_AFTER_SECONDS
 from collector.app.protocol import Protocol
 
 CONNECTIONS_MAX = 3
@@ -51,7 +52,8 @@ def test_beyond_the_limit_a_client_is_told_when_to_come_again(port: int) -> None
     late = HTTPConnection("127.0.0.1", port, timeout=8)
     late.request("POST", "/", b"y" * 100_000)
     answer = late.getresponse()
-    assert (answer.status, answer.getheader("retry-after"), answer.getheader("connection")) == (503, "5", "close")
+    assert (answer.status, answer.getheader("connection")) == (503, "close")
+    assert int(answer.getheader("retry-after") or 0) in RETRY_AFTER_SECONDS
     assert answer.getheader("access-control-allow-origin") == "*"
     told = json.loads(answer.read())
     assert told["reason"] == "too_busy"

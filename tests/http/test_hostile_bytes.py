@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from collector.app.unpack import unpack
 from collector.clock import parse_time
-from collector.decode import Batch, decode_batch, decode_single, gunzip, raw_events
+from collector.decode import Batch, decode_batch, decode_single, raw_events
 from collector.enrich import Request, object_bytes, read_context, without_secrets
 from collector.geo import open_geo
 from collector.identity import Salts
@@ -171,9 +172,11 @@ def test_no_query_raises_anything_but_a_refusal(tools: Tools, query: str) -> Non
 
 @BOUNDED
 @given(data=st.binary(max_size=100))
-def test_no_bytes_are_gzip_by_accident(data: bytes) -> None:
-    with pytest.raises(Refused):
-        gunzip(data)
+def test_no_bytes_are_compressed_by_accident(data: bytes) -> None:
+    for coding in ("gzip", "zstd"):
+        if data or coding == "gzip":
+            with pytest.raises(Refused):
+                unpack(data, coding)
 
 
 @BOUNDED

@@ -10,7 +10,9 @@ import time
 import zlib
 from typing import Any, NamedTuple
 
+import brotli  # type: ignore[import-untyped]  # it ships no types
 import pytest
+from backports import zstd
 from serving import Serving
 
 ANSWER_SECONDS_MAX = 8.0  # less than any deadline of the collector, so that only a real answer passes
@@ -235,8 +237,11 @@ def test_content_encodings(collector: Serving) -> None:
         (b"GZIP", packed, 200, ""),
         (b"x-gzip", packed, 200, ""),
         (b"identity", body, 200, ""),
-        (b"br", body, 415, "wrong_encoding"),
-        (b"deflate", zlib.compress(body), 415, "wrong_encoding"),
+        (b"gzip, identity", packed, 200, ""),
+        (b"deflate", zlib.compress(body), 200, ""),
+        (b"br", brotli.compress(body), 200, ""),
+        (b"zstd", zstd.compress(body), 200, ""),
+        (b"compress", body, 415, "wrong_encoding"),
         (b"gzip, gzip", packed, 415, "wrong_encoding"),
         (b"gzip", body, 400, "bad_compression"),
         (b"gzip", packed[:-5], 400, "bad_compression"),
@@ -249,6 +254,7 @@ def test_content_encodings(collector: Serving) -> None:
         read = exchange(collector, post(sent, b"Content-Encoding: " + encoding))
         assert read.status == status, (encoding, read)
         assert not reason or read.reason == reason
+        assert (read.headers.get("accept-encoding") == "gzip, deflate, br, zstd") == (status == 415)
 
 
 def chunked(body: bytes, size: int = 65_536) -> bytes:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from typing import Any
 
 import msgspec
 import pytest
 
 from collector.clock import parse_time
-from collector.decode import Batch, decode_batch, decode_single, gunzip, raw_events
-from collector.limits import BODY_BYTES_MAX, EVENTS_MAX
+from collector.decode import Batch, decode_batch, decode_single, raw_events
+from collector.limits import EVENTS_MAX
 from collector.malformed import Malformed, salvage
 from collector.names import snake_case
 from collector.pixel import decode_pixel
@@ -264,25 +262,6 @@ def test_what_can_be_read_of_a_bad_event_is() -> None:
     assert bytes(found.context) == b'{"a":1}'  # type: ignore[arg-type]  # it was sent
     for raw in (b"5", b"[]", b"null", b"[" * 100_000, b'{"type"'):
         assert salvage(raw, Envelope) == Envelope()
-
-
-def test_gzip_is_unpacked_up_to_the_limit() -> None:
-    assert gunzip(gzip.compress(b"x" * BODY_BYTES_MAX)) == b"x" * BODY_BYTES_MAX
-    for size in (BODY_BYTES_MAX + 1, 50_000_000):
-        with pytest.raises(Refused) as caught:
-            gunzip(gzip.compress(b"x" * size))
-        assert caught.value.reason is Reason.BODY_TOO_LARGE
-
-
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"x", gzip.compress(b"x")[:-1], gzip.compress(b"x")[:10], zlib.compress(b"x"), b"\x1f\x8b"],
-    ids=["empty", "text", "without end", "head only", "zlib", "magic only"],
-)
-def test_what_is_not_whole_gzip_is_refused(body: bytes) -> None:
-    with pytest.raises(Refused) as caught:
-        gunzip(body)
-    assert caught.value.reason is Reason.BAD_COMPRESSION
 
 
 @pytest.mark.parametrize(

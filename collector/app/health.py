@@ -1,0 +1,51 @@
+"""Whether events can be taken now, for the balancer that asks /readyz.
+
+Only what would have an event refused makes a worker unready. The database is no such thing: while it is away the spool
+takes the events, for as long as the disk has room.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from collector.app.pressure import Pressure
+from collector.sources import SourceError, read_sources
+from collector.spool import FREE_BYTES_KEPT, FREE_SHARE_KEPT, SpoolWriter
+
+
+def why_unready(data_dir: Path, spool: SpoolWriter, pressure: Pressure, now_ms: int) -> str | None:
+    """Why events cannot be taken now, in one sentence; None when they can.
+
+    Args:
+        data_dir: With the spool, the sources and the salts.
+        spool: Of this worker.
+        pressure: Of this worker.
+        now_ms: The wall clock.
+    """
+    return next(_reasons(data_dir, spool, pressure, now_ms), None)
+
+
+def _reasons(data_dir: Path, spool: SpoolWriter, pressure: Pressure, now_ms: int) -> Iterator[str]:
+    if spool.failure is not None:
+        yield f"events cannot be stored ({spool.failure})"
+    stalled = pressure.stalled(now_ms)
+    if stalled is not None:
+        yield f"{stalled}; look for what keeps it busy"
+    folder = data_dir / "spool"
+    try:
+        disk = os.statvfs(folder)
+    except OSError as problem:
+        yield f"{folder} cannot be read: {problem.strerror}; check the data directory"
+        return
+    kept = min(FREE_BYTES_KEPT, disk.f_blocks * disk.f_frsize // FREE_SHARE_KEPT)
+    if disk.f_bavail * disk.f_frsize < kept:
+        yield f"less than {kept / 1e6:,.1f} MB of the disk is free, and so much is kept for the loader; make room"
+    for path in (folder, data_dir / "salts.json"):
+        if path.exists() and not os.access(path, os.W_OK):
+            yield f"{path} cannot be written; check its owner and whether the disk is mounted read-only"
+    try:
+        read_sources(data_dir)
+    except SourceError as error:
+        yield str(error)
