@@ -405,14 +405,14 @@ var FILE = /\.(pdf|zip|gz|7z|rar|dmg|exe|msi|apk|csv|txt|rtf|epub|mp[34]|(doc|xl
     href: web ? href.replace(/#.*/, "") : protocol,
     link_kind: web && host !== location.host ? "outbound" : file ? "download" : KINDS[protocol]
   };
-}, watchClicks = (tag2) => {
+}, position = ({ detail, pageX, pageY }) => detail ? { x: Math.max(0, Math.round(pageX)), y: Math.max(0, Math.round(pageY)) } : {}, watchClicks = (tag2) => {
   let lastMs = 0;
   return (event, path) => {
     if (!/click/.test(event.type)) return;
     let link = within(path, LINK2);
     if (event.button > (link ? 1 : 0) || within(path, `${PRIVATE},button:disabled,[aria-disabled=true]`) || isOff(tag2.settings.clicks) || event.isTrusted && event.timeStamp === lastMs) return;
     lastMs = event.timeStamp;
-    let clicked = within(path, CLICKABLE), marked = within(path, `[${MARK}]:not(form)`), told2 = marked ? markOf(marked) : !!clicked && ["click", { ...describe(clicked), ...link && linkFacts(link) }];
+    let clicked = within(path, CLICKABLE), marked = within(path, `[${MARK}]:not(form)`), told2 = marked ? markOf(marked) : !!clicked && ["click", { ...describe(clicked), ...position(event), ...link && linkFacts(link) }];
     told2 && tag2.track(...told2);
   };
 };

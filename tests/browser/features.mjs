@@ -118,11 +118,21 @@ export const scenarios = {
       '<nav id="menu"><button>One</button><button aria-label="Close  menu"><svg width="20" height="20"><path d="M0 0h20v20z"/></svg></button></nav>' +
       '<p><a href="/help#part" onclick="return false" id="help-link" role="tab">Get <i>help</i></a></p>';
     const page = await open();
+    const { x, y, width, height } = await page.locator("svg").boundingBox();
     await page.click("svg");
     await page.click("i");
     await page.click("p", { position: { x: 300, y: 2 } });
+    await page.focus("#help-link");
+    await page.keyboard.press("Enter");
     await last(page, collector);
-    assert.deepEqual(told(collector, "click"), [
+    const clicks = told(collector, "click");
+    const near = (at, middle) => assert.ok(Number.isInteger(at) && Math.abs(at - middle) <= 1, `${at}, not ${middle}`);
+    near(clicks[0].x, x + width / 2);
+    near(clicks[0].y, y + height / 2);
+    assert.ok(!("x" in clicks[2] || "y" in clicks[2]), "a key is nowhere on the page");
+    const described = clicks.map(({ x: _x, y: _y, ...rest }) => rest);
+    assert.deepEqual(described.pop(), described[1]);
+    assert.deepEqual(described, [
       {
         element_id: "",
         element_role: "button",

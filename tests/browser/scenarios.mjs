@@ -230,7 +230,7 @@ export const scenarios = {
       events.map(({ type, event }) => event ?? type),
       ["page", "click", "click", "the_last"],
     );
-    const [, close, help] = events.map(({ properties }) => properties);
+    const [, close, help] = events.map(({ properties: { x, y, ...rest } }) => rest);
     assert.deepEqual(close, {
       element_id: "",
       element_role: "button",

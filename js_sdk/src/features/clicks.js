@@ -27,6 +27,10 @@ const linkFacts = (link) => {
   };
 };
 
+/** @param {any} event @returns {object} where it was on the page, in CSS pixels; a key's click (detail 0) was nowhere */
+const position = ({ detail, pageX, pageY }) =>
+  detail ? { x: Math.max(0, Math.round(pageX)), y: Math.max(0, Math.round(pageY)) } : {};
+
 /** @param {any} tag @returns {(event: any, path: EventTarget[]) => void} told of clicks */
 export const watchClicks = (tag) => {
   let lastMs = 0;
@@ -43,7 +47,7 @@ export const watchClicks = (tag) => {
     /** @type {false | [string, object] | undefined} */
     const told = marked
       ? markOf(marked)
-      : !!clicked && ["click", { ...describe(clicked), ...(link && linkFacts(link)) }];
+      : !!clicked && ["click", { ...describe(clicked), ...position(event), ...(link && linkFacts(link)) }];
     if (told) tag.track(...told);
   };
 };
