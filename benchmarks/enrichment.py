@@ -1,14 +1,17 @@
 """What does enriching one event cost?
 
-Question    CPU us per call of each enrichment function, with its caches cold and warm, and of all of them together.
-Budget      All of them warm: 3 us per event. A user agent never seen before: 60 us.
+Question    CPU us per call of each enrichment function, with its caches cold and warm, and of all of them together, for
+            each event a request of its own; and what memory a flood of strangers takes.
+Budget      All of them warm: 3 us per event. A user agent never seen before: 60 us. A million addresses and agents, one
+            event each: 150 MB, what a whole worker may have.
 Method      Cold calls take inputs that no cache has seen, 5,000 a round. Warm calls repeat 200 inputs, 1,000 calls a
             round, each time as new string objects, as requests bring them. Process CPU time, not wall time; the best
             of 7 rounds, because other work on the machine only ever adds; the loop's own cost taken off. The crawler
             list is searched by our engine and by its own package in turn, on the same user agents. A shared core runs
             at half speed at times, so the two figures that have a budget are measured again, each round beside a
             yardstick of known cost: the median ratio, times the yardstick's undisturbed cost, is held to the budget.
-Run         python benchmarks/enrichment.py
+            A database of cities is given by FOOTFALL_BENCHMARK_GEO, as the folder that `footfall geo install` made.
+Run         python benchmarks/enrichment.py; with --flood also the million, some 4 minutes
 """
 
 from __future__ import annotations
@@ -30,13 +33,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from crawleruseragents import is_crawler
 from user_agents import parse as user_agents_parse
 
-from collector import device, geo, identity, referrer
+from collector import device, enrich, geo, identity, location, referrer, sensitive
 
 ROUNDS = 7
 CALLS = 5_000
 WARM_CALLS = 1_000
 WARM_BUDGET_US = 3.0
 COLD_DEVICE_BUDGET_US = 60.0
+FLOOD = 1_000_000
+FLOOD_BUDGET_MB = 150.0
 NOW_MS = 1_795_320_000_000
 
 # Parsing this with the standard library takes 6.3 us where the budgets were set, when nothing else runs.
@@ -140,20 +145,29 @@ def main() -> int:
 def report(registry: geo.Geo, salts: identity.Salts) -> int:
     """Measure and print everything."""
     hints = ("?0", '"Windows"', '"Chromium";v="156", "Google Chrome";v="156", "Not?A_Brand";v="99"')
-    landing = referrer.parse_page(page(1))
+    addresses, locator = referrer.shipped_addresses(), location.shipped_locator()
+    landing = addresses.parse_page(page(1))
+    if cities := os.environ.get("FOOTFALL_BENCHMARK_GEO"):
+        extra = {f"Geo.place ({Path(cities).name})": (geo.open_geo(cities).place, lambda n: (address(n),))}
+    else:
+        extra = {}
     noise = os.urandom(10)
     cases: dict[str, tuple[Callable[..., object], Callable[[int], Case]]] = {
         "parse_device": (device.parse_device, lambda n: (user_agent(n), *hints)),
-        "Geo.country (registry)": (registry.country, lambda n: (address(n),)),
-        "parse_page, campaign": (referrer.parse_page, lambda n: (page(n),)),
-        "parse_page, no query": (referrer.parse_page, lambda n: (plain_page(n),)),
-        "classify": (referrer.classify, lambda n: (site(n), landing)),
+        "Geo.place (registry)": (registry.place, lambda n: (address(n),)),
+        "parse_page, campaign": (addresses.parse_page, lambda n: (page(n),)),
+        "parse_page, no query": (addresses.parse_page, lambda n: (plain_page(n),)),
+        "classify": (addresses.classify, lambda n: (site(n), landing)),
+        "locate": (locator.locate, lambda n: (page(n), site(n), None)),
+        "properties, 3 parameters": (sensitive.without_secrets, lambda n: (page_properties(n),)),
+        "properties, no parameter": (sensitive.without_secrets, lambda n: (page_properties(n).replace("=", "-"),)),
         "visitor_id": (salts.visitor_id, lambda n: (NOW_MS, "site", address(n), user_agent(n))),
         "message_id": (identity.message_id, lambda n: (NOW_MS + n, noise)),
         "client_address, 1 proxy": (
             identity.client_address,
             lambda n: ("10.0.0.1", address(n), (ipaddress.ip_network("10.0.0.0/8"),)),
         ),
+        **extra,
     }
     print(f"{'us CPU per call':28}{'cold':>8}{'warm':>8}")
     warm: dict[str, float] = {}
@@ -164,14 +178,15 @@ def report(registry: geo.Geo, salts: identity.Salts) -> int:
         warm[name] = cpu_us(call, repeated(make, 900_000_000))
         print(f"{name:28}{cold[name]:8.2f}{warm[name]:8.2f}")
 
-    def all_five(_: int, agent: str, place: str, url: str, came_from: str) -> None:
-        device.parse_device(agent, *hints)
-        registry.country(place)
-        referrer.classify(came_from, referrer.parse_page(url))
-        salts.visitor_id(NOW_MS, "site", place, agent)
+    known = enrich.Context()
+
+    def all_five(request: enrich.Request, url: str, came_from: str) -> None:
+        enrich.sender_columns(request, known, registry)
+        locator.locate(url, came_from, None)
+        salts.visitor_id(NOW_MS, "site", request.address, request.user_agent)
 
     def event(n: int) -> Case:
-        return n, user_agent(n), address(n), page(n), site(n)
+        return enrich.Request(NOW_MS, "site", False, address(n), user_agent(n), hints), page(n), site(n)
 
     all_cold = cpu_us(all_five, fresh(event, 500_000_000))
     cpu_us(all_five, repeated(event, 700_000_000))
@@ -185,16 +200,40 @@ def report(registry: geo.Geo, salts: identity.Salts) -> int:
     slow = cpu_us(user_agents_parse, fresh(lambda n: (user_agent(n),), 810_000_000, 200))
     print(f"cold user agent: parse_device {cold['parse_device']:.1f}, user_agents.parse {slow:.1f} us")
     print(f"64 KB user agent: {worst(device.parse_device, 'Mozilla/5.0 (' + 'a; ' * 21_840):.0f} us")
-    print(f"10,000-parameter URL: {worst(referrer.parse_page, page(1) + '&a=b' * 10_000):.0f} us\n")
+    print(f"10,000-parameter URL: {worst(addresses.parse_page, page(1) + '&a=b' * 10_000):.0f} us\n")
 
     warm_event = undisturbed_us(all_five, repeated(event, 700_000_000) * 5)
     cold_device = undisturbed_us(device.parse_device, fresh(lambda n: (user_agent(n), *hints), 820_000_000, 1_000))
     met = warm_event <= WARM_BUDGET_US and cold_device <= COLD_DEVICE_BUDGET_US
+    if "--flood" in sys.argv:
+        met = flood(all_five, event) <= FLOOD_BUDGET_MB and met
     print(
         f"budgets {'met' if met else 'BROKEN'} (undisturbed): warm event {warm_event:.2f} of {WARM_BUDGET_US:g} us, "
         f"cold user agent {cold_device:.1f} of {COLD_DEVICE_BUDGET_US:g} us"
     )
     return 0 if met else 1
+
+
+def flood(call: Callable[..., object], make: Callable[[int], Case]) -> float:
+    """MB by which the process grows while a million events come, no two of one visitor."""
+    before = resident_mb()
+    grown = 0.0
+    for number in range(FLOOD):
+        call(*make(1_000_000_000 + number))
+        if number % 100_000 == 99_999:
+            grown = resident_mb() - before
+            print(f"{number + 1:9,} addresses, agents, pages and sites: {grown:+.0f} MB")
+    return grown
+
+
+def resident_mb() -> float:
+    """Memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def page_properties(number: int) -> str:
+    """The properties of a page view, as JSON."""
+    return json.dumps({"url": page(number), "path": f"/shop/item-{number}", "title": f"Item {number}", "load_ms": 812})
 
 
 def worst(call: Callable[[str], object], text: str) -> float:

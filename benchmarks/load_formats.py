@@ -188,6 +188,7 @@ _FIXED = {
     **dict.fromkeys(("event_version", "screen_width", "screen_height", "viewport_width", "viewport_height"), "<H"),
     **dict.fromkeys(("event_time", "occurred_at", "received_at"), "<q"),
     "sequence": "<I",
+    "asn": "<I",
     "is_bot": "<?",
     "sample_rate": "<f",
 }

@@ -16,7 +16,18 @@ from typing import Any, TypeAlias
 import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
 
-from collector.packed import FORM, OWN_COLUMNS, PAGE_COLUMNS, SENDER_COLUMNS, Part
+from collector.packed import (
+    FORM,
+    FORM_BEFORE,
+    OWN_COLUMNS,
+    PAGE_COLUMNS,
+    PAGE_COLUMNS_BEFORE,
+    SENDER_COLUMNS,
+    SENDER_COLUMNS_BEFORE,
+    Part,
+    page_of_before,
+    sender_of_before,
+)
 from collector.record import (
     ADDED_EVENT_VALUES,
     ADDED_FAILED_VALUES,
@@ -34,6 +45,7 @@ _TYPES: dict[str, pa.DataType] = {
     **dict.fromkeys(("event_time", "occurred_at", "sent_at", "received_at"), _MOMENT),
     **dict.fromkeys(("event_version", "screen_width", "screen_height", "viewport_width", "viewport_height"), _SMALL),
     "sequence": pa.uint32(),
+    "asn": pa.uint32(),
     "is_bot": pa.bool_(),
     "value": pa.decimal128(18, 4),
     "violations": pa.list_(_TEXT),
@@ -45,6 +57,8 @@ _REPEATED = frozenset(
         "type", "event", "event_original", "source_id", "host", "referrer_host", "channel",
         "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "click_id_type", "click_id",
         "browser", "browser_version", "os", "os_version", "device_class", "bot_reason", "country",
+        "region", "city", "postal_code", "place_time_zone", "network", "device_brand", "device_model", "fragment",
+        "sender_flags", "page_flags",
         "language", "time_zone", "library", "context", "conversion", "currency", "traits", "extra", "environment",
         "plan_version",
         "group_id", "previous_id", "reason", "plan_hash",
@@ -72,15 +86,22 @@ def _parts(columns: int) -> Any:
 
 # Pages stay bytes until it is known that they are new: few of a batch are.
 _Packed: TypeAlias = tuple[int, list[Part], list[msgspec.Raw], list[Part], list[list[object]]]
-_PACKED = types.GenericAlias(
-    tuple,
-    (int, _parts(len(SENDER_COLUMNS)), list[msgspec.Raw], _parts(len(OWN_COLUMNS) + 2), list[list[object]]),
-)
-_decode_packed: Callable[[bytes], _Packed] = msgspec.msgpack.Decoder(_PACKED).decode
-_PAGE = types.GenericAlias(tuple, (Any,) * len(PAGE_COLUMNS))
-_decode_page: Callable[[bytes], Part] = msgspec.msgpack.Decoder(_PAGE).decode
+
+
+def _decoders(senders: int, pages: int) -> tuple[Callable[[bytes], _Packed], Callable[[bytes], Part]]:
+    """What reads a payload whose senders and pages have so many columns, and one of its pages."""
+    packed = types.GenericAlias(
+        tuple, (int, _parts(senders), list[msgspec.Raw], _parts(len(OWN_COLUMNS) + 2), list[list[object]])
+    )
+    page = types.GenericAlias(tuple, (Any,) * pages)
+    return msgspec.msgpack.Decoder(packed).decode, msgspec.msgpack.Decoder(page).decode
+
+
+_decode_packed, _decode_page = _decoders(len(SENDER_COLUMNS), len(PAGE_COLUMNS))
+_decode_packed_before, _decode_page_before = _decoders(len(SENDER_COLUMNS_BEFORE), len(PAGE_COLUMNS_BEFORE))
 _encode_page = msgspec.msgpack.Encoder().encode
 _PACKED_HEAD = bytes((0x95, FORM))  # MessagePack: an array of five, whose first is the small number FORM
+_HEAD_BEFORE = bytes((0x95, FORM_BEFORE))
 _ROWS_HEAD = 0x92  # an array of two: whole rows
 
 
@@ -125,9 +146,12 @@ class Rows:
             UnknownForm: it was written by another version.
             msgspec.MsgspecError: it is no payload at all.
         """
-        if not payload.startswith(_PACKED_HEAD):
+        if payload.startswith(_PACKED_HEAD):
+            _, senders, pages, events, failed = _decode_packed(payload)
+        elif payload.startswith(_HEAD_BEFORE):
+            _, senders, pages, events, failed = _filled_up(_decode_packed_before(payload))
+        else:
             return self._add_whole(payload)
-        _, senders, pages, events, failed = _decode_packed(payload)
         if failed:
             self.failed += filled_up(failed, len(FAILED_COLUMNS), ADDED_FAILED_VALUES)
         if not events:
@@ -269,6 +293,13 @@ def filled_up(rows: list[list[object]], columns: int, added: Sequence[object]) -
                 f"{columns}; start the version that wrote them"
             )
     return rows
+
+
+def _filled_up(before: _Packed) -> _Packed:
+    """A payload of FORM_BEFORE with all columns."""
+    _, senders, pages, events, failed = before
+    filled = [msgspec.Raw(_encode_page(page_of_before(_decode_page_before(bytes(page))))) for page in pages]
+    return FORM, [sender_of_before(sender) for sender in senders], filled, events, failed
 
 
 def _array(name: str, values: Sequence[Any]) -> tuple[pa.Array, dict[int, str]]:

@@ -44,7 +44,15 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     plan: str = ""
     """Folder of the tracking plan; empty for the one that ships."""
     geo: str = "registry"
-    """`registry` for countries out of the box, or the path of a MaxMind-format .mmdb file."""
+    """`registry` for countries out of the box, or the path of a MaxMind-format .mmdb file, or of a folder of some."""
+    geo_asn: str = ""
+    """Path of an .mmdb file with networks (ASN); empty for none, or when it lies in the folder of `geo`."""
+    bot_networks: str = ""
+    """Path of a list of networks that count as bots', one a line: AS14061 or 198.51.100.0/24; empty for none."""
+    channels: str = ""
+    """Path of a TOML file laid over the table of channels that ships; empty for that table alone."""
+    fragments: bool = False
+    """Store what stands behind the # of page addresses, in the column `fragment`."""
     public_url: str = ""
     """Where browsers reach the collector, for the snippet; empty for http://host:port."""
     trusted_proxies: list[str] = []
@@ -138,6 +146,10 @@ def _known(name: str, where: str, shown: str | None = None) -> str:
 def _from_text(name: str, text: str, variable: str) -> Any:
     if isinstance(getattr(Settings(), name), list):
         return [part.strip() for part in text.split(",") if part.strip()]
+    if isinstance(getattr(Settings(), name), bool):
+        if text.lower() not in ("true", "false"):
+            raise ConfigError(f"{variable} is {text!r}; it must be true or false")
+        return text.lower() == "true"
     if isinstance(getattr(Settings(), name), int):
         try:
             return int(text)

@@ -1,6 +1,10 @@
-"""What the visitor's device is, from the user agent and the low-entropy client hints that browsers send by default.
+"""What the visitor's device is, from the user agent and from client hints.
 
     user agent, Sec-CH-UA-Mobile, Sec-CH-UA-Platform, Sec-CH-UA --parse_device--> Device
+    Device, hints that a script asked for --with_hints--> Device
+
+Browsers send the first hints by default, and what they say wins over the user agent, which Chromium has frozen (Windows
+10, macOS 10.15, Android 10; K). Exact versions and the model are there when the page has the tag ask for them.
 
 ua-parser's Rust engine names browser, system and device; user-agents keeps its rules that turn those names into phone,
 tablet or computer (its own parse is 25 times slower, so it is never called); the crawler-user-agents list names the
@@ -9,8 +13,7 @@ bots. That list, too, is run by the Rust engine: 1,500 patterns are searched at 
 
 Bots are flagged and kept, never dropped: views decide. `is_bot` is true exactly when `device_class` is "bot".
 
-Known limits: Chromium freezes what it says (Windows 10, macOS 10.15, Android 10), and an iPad that asks for desktop
-pages says it is a Mac; only script in the page could tell.
+Known limit: an iPad that asks for desktop pages says it is a Mac.
 """
 
 from __future__ import annotations
@@ -63,7 +66,8 @@ NAME_MAX = 64
 
 # A busy site sees some thousand user agents a day. At most 10,000 x about 1 KB (4 KB in the widest text) stay.
 DEVICE_CACHE_MAX = 10_000
-VERSION_CACHE_MAX = 2_000  # x about 1 KB
+HINTED_CACHE_MAX = 2_000  # x about 2 KB
+BRANDS_MAX = 16  # of one list; browsers name three
 
 WINDOWS_11 = 13  # the platform version that its first release states
 
@@ -103,11 +107,38 @@ _POCKET_SYSTEMS = frozenset({"Android", "iOS"})
 _VERSION = re.compile(r"([0-9]{1,5})(?:\.([0-9]{1,5}))?(?![0-9])")
 
 # Browsers whose user agent says Chrome and whose brand list says who they are.
-_BRAND = re.compile(r'"(Brave|Vivaldi|DuckDuckGo|Opera GX|Whale)";\s*v="(\d{1,5})')
+_UNNAMED = (
+    "Brave",
+    "Vivaldi",
+    "DuckDuckGo",
+    "Opera GX",
+    "Whale",
+    "Avast Secure Browser",
+    "AVG Secure Browser",
+    "Norton",
+)
+_BRAND = re.compile(rf'"({"|".join(_UNNAMED)})";\s*v="(\d{{1,5}})')
+# All brands of a full list that are names of browsers, and what ua-parser calls those that it knows.
+_BROWSER_OF_BRAND = {
+    **{name: name for name in _UNNAMED},
+    "Google Chrome": "Chrome",
+    "Microsoft Edge": "Edge",
+    "Opera": "Opera",
+    "Samsung Internet": "Samsung Internet",
+    "YaBrowser": "Yandex Browser",
+    "Android WebView": "Chrome Mobile WebView",
+}
+# Of the forms that the structured fields of the hints may have (RFC 8941), those that browsers send.
+_MOBILE_HINT = re.compile(r"\?[01]")
+_PLATFORM_HINT = re.compile(r'"[^"\\]{0,30}"')
+_BRANDS_HINT = re.compile(r'"[^"]{0,60}";\s?v="[^"]{0,30}"(?:\s*,\s*"[^"]{0,60}";\s?v="[^"]{0,30}")*')
 
 
 class Device(msgspec.Struct, frozen=True, gc=False):
-    """What one user agent says. Texts are "" where it says nothing; versions are major.minor."""
+    """What one user agent says. Texts are "" where it says nothing; versions are major.minor.
+
+    `flags` are words about what was sent: user_agent_cut, hints_malformed; not a column of its own.
+    """
 
     browser: str = ""
     browser_version: str = ""
@@ -116,6 +147,38 @@ class Device(msgspec.Struct, frozen=True, gc=False):
     device_class: str = "unknown"
     is_bot: bool = False
     bot_reason: str = ""
+    device_brand: str = ""
+    device_model: str = ""
+    flags: str = ""
+
+
+class Brand(msgspec.Struct, frozen=True, gc=False):
+    """One line of a brand list."""
+
+    brand: str = ""
+    version: str = ""
+
+
+class Hints(msgspec.Struct, frozen=True, gc=False):
+    """Client hints that a script has read, by their names in NavigatorUAData.getHighEntropyValues."""
+
+    platform: str = ""
+    platformVersion: str = ""
+    model: str = ""
+    mobile: bool | None = None
+    brands: tuple[Brand, ...] = ()
+    fullVersionList: tuple[Brand, ...] = ()
+
+    def as_headers(self) -> tuple[str, str, str]:
+        """The low-entropy ones, as Sec-CH-UA-Mobile, Sec-CH-UA-Platform and Sec-CH-UA would say them."""
+        return (
+            "" if self.mobile is None else f"?{self.mobile:d}",
+            f'"{self.platform[:PLATFORM_HINT_MAX]}"' if self.platform else "",
+            ", ".join(f'"{each.brand[:NAME_MAX]}";v="{each.version[:16]}"' for each in self.brands[:BRANDS_MAX]),
+        )
+
+
+NO_HINTS = Hints()
 
 
 class _Classes(_Base):  # type: ignore[misc]  # user_agents ships no types
@@ -153,36 +216,88 @@ def parse_device(user_agent: str, mobile_hint: str = "", platform_hint: str = ""
         platform_hint: Sec-CH-UA-Platform as sent, such as '"Windows"'; an unknown one is ignored.
         brands_hint: Sec-CH-UA as sent, such as '"Chromium";v="156", "Brave";v="156"'.
     Returns:
-        The device. `bot_reason` is "", "crawler", "headless" or "http_client"; enrich.noted adds "webdriver".
+        The device. `bot_reason` is "", "crawler", "headless" or "http_client"; enrich adds those that the request, the
+        address and the page give away.
     """
-    return _parse_cached(
-        user_agent[:USER_AGENT_MAX],
-        mobile_hint[:MOBILE_HINT_MAX],
-        platform_hint[:PLATFORM_HINT_MAX],
-        brands_hint[:BRANDS_HINT_MAX],
-    )
+    if len(user_agent) <= USER_AGENT_MAX:
+        return _parse_cached(
+            user_agent,
+            mobile_hint[:MOBILE_HINT_MAX],
+            platform_hint[:PLATFORM_HINT_MAX],
+            brands_hint[:BRANDS_HINT_MAX],
+        )
+    device = parse_device(user_agent[:USER_AGENT_MAX], mobile_hint, platform_hint, brands_hint)
+    return msgspec.structs.replace(device, flags=f"user_agent_cut {device.flags}".rstrip())
 
 
-@lru_cache(maxsize=VERSION_CACHE_MAX)
-def with_system_version(device: Device, platform: str, version: str) -> Device:
-    """The device with the version that Sec-CH-UA-Platform-Version has; the user agent's own is frozen in Chromium.
+@lru_cache(maxsize=HINTED_CACHE_MAX)
+def with_hints(device: Device, hints: Hints) -> Device:
+    """The device with what a script has asked for: the exact system, the browser's brand and version, the model.
 
     Args:
-        device: As parse_device names it.
-        platform: Such as "Windows"; of another system than the device's the version is not believed.
-        version: Such as "15.0.0". Windows counts its API: 13 and later are Windows 11, 1 to 10 are Windows 10.
+        device: As parse_device names it; a bot stays what it is.
+        hints: A version of another system than the device's is not believed.
+    Returns:
+        The device; with the flag hints_malformed where a version is none.
     Source: the User-Agent Client Hints specification, section 3.7, and Microsoft's table of Windows versions for it.
     """
-    numbers = _VERSION.match(version[:NAME_MAX])
-    if numbers is None or _SYSTEM_OF_HINT.get(platform[:PLATFORM_HINT_MAX].lower()) != device.os:
+    if device.is_bot:
         return device
+    if any(each.brand == "HeadlessChrome" for each in hints.fullVersionList[:BRANDS_MAX]):
+        return as_bot(device, "headless")
+    changes = _browser_of(hints) | _model_of(hints)
+    if hints.platformVersion:
+        numbers = _VERSION.match(hints.platformVersion[:NAME_MAX])
+        if numbers is None:
+            changes["flags"] = _with_flag(device.flags, "hints_malformed")
+        elif _SYSTEM_OF_HINT.get(hints.platform[:PLATFORM_HINT_MAX].lower()) == device.os:
+            changes |= _system_version(device.os, numbers)
+    return msgspec.structs.replace(device, **changes) if changes else device
+
+
+def as_bot(device: Device, reason: str) -> Device:
+    """The device of a bot, for a reason that the user agent does not tell; the first reason stays."""
+    if device.is_bot:
+        return device
+    return msgspec.structs.replace(device, device_class="bot", is_bot=True, bot_reason=reason)
+
+
+def _browser_of(hints: Hints) -> dict[str, str]:
+    for each in hints.fullVersionList[:BRANDS_MAX]:
+        name = _BROWSER_OF_BRAND.get(each.brand)
+        numbers = _VERSION.match(each.version[:NAME_MAX])
+        if name in _UNNAMED and numbers is not None:
+            return {"browser": name, "browser_version": ".".join(filter(None, numbers.groups()))}
+        if name and numbers is not None:
+            # ua-parser's own names tell phones from computers, as Chrome Mobile does.
+            return {"browser_version": ".".join(filter(None, numbers.groups()))}
+    return {}
+
+
+def _model_of(hints: Hints) -> dict[str, str]:
+    """The model, and the brand that ua-parser knows it by: what an unfrozen user agent would have said."""
+    model = "".join(filter(str.isprintable, hints.model[:NAME_MAX])).strip()
+    if not model:
+        return {}
+    unfrozen = (
+        f"Mozilla/5.0 (Linux; Android 13; {model}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/116.0.0.0 Mobile"
+    )
+    device = _parse_cached(f"{unfrozen} Safari/537.36", "", "", "")
+    return {"device_brand": device.device_brand, "device_model": model.encode("utf-8", "ignore").decode()}
+
+
+def _system_version(system: str, numbers: re.Match[str]) -> dict[str, str]:
+    """Windows counts its API: 13 and later are Windows 11, 1 to 10 are Windows 10."""
     major, minor = numbers.groups()
-    named = f"{major}.{minor}" if minor else major
-    if device.os == "Windows":
-        if int(major) == 0:
-            return device  # 7 or 8, which the user agent tells apart
-        named = "11" if int(major) >= WINDOWS_11 else "10"
-    return msgspec.structs.replace(device, os_version=named)
+    if system != "Windows":
+        return {"os_version": f"{major}.{minor}" if minor else major}
+    if int(major) == 0:
+        return {}  # 7 or 8, which the user agent tells apart
+    return {"os_version": "11" if int(major) >= WINDOWS_11 else "10"}
+
+
+def _with_flag(flags: str, flag: str) -> str:
+    return flags if flag in flags else f"{flags} {flag}".lstrip()
 
 
 def prepare() -> None:
@@ -228,10 +343,11 @@ def _parse_cached(user_agent: str, mobile_hint: str, platform_hint: str, brands_
     found = _engine()(text, Domain.ALL)
     browser, browser_version = _named(found.user_agent)
     system, system_version = _named(found.os)
+    flags = "" if _well_formed(mobile_hint, platform_hint, brands_hint) else "hints_malformed"
     if _MAIL_PROXIES.search(text):
-        return Device(browser)
+        return Device(browser, flags=flags)
     if reason := _bot_reason(text, found, brands_hint):
-        return Device(browser, browser_version, system, system_version, "bot", True, reason)
+        return Device(browser, browser_version, system, system_version, "bot", True, reason, flags=flags)
 
     device_class = _Classes(text, found).device_class()
     if brand := _BRAND.search(brands_hint):
@@ -240,7 +356,37 @@ def _parse_cached(user_agent: str, mobile_hint: str, platform_hint: str, brands_
     if hinted and device_class != "tv" and not _agrees(system, hinted, text):
         system, system_version = hinted, ""
         device_class = "tablet" if hinted in _POCKET_SYSTEMS else "desktop"
-    return Device(browser, browser_version, system, system_version, _hinted(device_class, mobile_hint, system))
+    return Device(
+        browser,
+        browser_version,
+        system,
+        system_version,
+        _hinted(device_class, mobile_hint, system),
+        False,
+        "",
+        *_maker(found.device),
+        flags,
+    )
+
+
+def _well_formed(mobile_hint: str, platform_hint: str, brands_hint: str) -> bool:
+    return (
+        (not mobile_hint or _MOBILE_HINT.fullmatch(mobile_hint.strip()) is not None)
+        and (not platform_hint or _PLATFORM_HINT.fullmatch(platform_hint.strip()) is not None)
+        and (
+            not brands_hint
+            or len(brands_hint) == BRANDS_HINT_MAX
+            or _BRANDS_HINT.fullmatch(brands_hint.strip()) is not None
+        )
+    )
+
+
+def _maker(device: object) -> tuple[str, str]:
+    """(brand, model) of a device that ua-parser found; what it calls generic, or Chromium K, is none."""
+    brand, model = getattr(device, "brand", None) or "", getattr(device, "model", None) or ""
+    if brand.startswith("Generic"):
+        brand, model = "", "" if brand == "Generic" else model
+    return brand[:NAME_MAX], "" if model == "K" else model[:NAME_MAX]
 
 
 def _bot_reason(text: str, found: PartialResult, brands_hint: str) -> str:

@@ -12,11 +12,12 @@ from functools import lru_cache
 import msgspec
 from msgspec import Raw, Struct, UnsetType
 
-from collector.device import Device, parse_device, with_system_version
-from collector.geo import Geo
+from collector.device import NO_HINTS, Device, Hints, as_bot, parse_device, with_hints
+from collector.geo import Geo, Place
 from collector.location import Campaign
 from collector.malformed import decode_fields, salvage
-from collector.referrer import read_parameters
+from collector.referrer import URL_MAX
+from collector.sensitive import without_secrets as without_secret_parameters
 
 CONTEXT_CACHE_BYTES_MAX = 4_096  # a larger context is decoded each time, so that 1,024 of them stay under 10 MB
 TEXT_CHARS_MAX = 512
@@ -35,6 +36,8 @@ class Request(Struct, frozen=True, gc=False):
     user_agent: str
     hints: tuple[str, str, str] = ("", "", "")
     environment: str = "prod"
+    purpose: str = ""
+    """Sec-Purpose, or Purpose, as sent: "prefetch", "prefetch;prerender"."""
 
 
 class PageContext(Struct, frozen=True, gc=False):
@@ -71,13 +74,6 @@ class _Consent(Struct, frozen=True, gc=False):
     analytics: bool | str | int | float | None = True
 
 
-class _Hints(Struct, frozen=True, gc=False):
-    """High-entropy client hints, which a page may have the tag ask for."""
-
-    platform: str = ""
-    platformVersion: str = ""
-
-
 class Context(Struct, frozen=True, gc=False):
     """The parts of a Segment context that become columns, or that the collector acts on."""
 
@@ -87,7 +83,7 @@ class Context(Struct, frozen=True, gc=False):
     campaign: _Campaign | str = _Campaign()
     consent: _Consent = _Consent()
     webdriver: bool = False
-    userAgentData: _Hints = _Hints()
+    userAgentData: Hints = NO_HINTS
     locale: str = ""
     timezone: str = ""
     ip: str = ""
@@ -97,13 +93,13 @@ class Context(Struct, frozen=True, gc=False):
 class ContextFacts(Struct, frozen=True, gc=False):
     """A context, read: what is known of it, its JSON without the visitor's address, and the columns that follow.
 
-    `campaign` is None where it names none. `columns` are language, time_zone, screen_width, screen_height,
-    viewport_width, viewport_height, library, context.
+    `campaign` is None where it names none, and the landing page's parameters where our tag sent it. `columns` are
+    language, time_zone, screen_width, screen_height, viewport_width, viewport_height, library, context.
     """
 
     known: Context
     text: str
-    campaign: Campaign | None
+    campaign: Campaign | str | None
     columns: tuple[str, str, int, int, int, int, str, str]
 
 
@@ -137,29 +133,82 @@ def read_page(properties: Raw | bytes) -> PageContext:
         return salvage(bytes(properties), PageContext)
 
 
+def sender_columns(request: Request, context: Context, geo: Geo) -> tuple[str | int | bool, ...]:
+    """The columns of packed.SENDER_COLUMNS that tell of device and place: from browser to sender_flags."""
+    if context.userAgentData is NO_HINTS and not request.is_server:
+        # Most events by far; what costs a call is left out.
+        device = parse_device(request.user_agent, *request.hints)
+        place = geo.place(request.address)
+        if context.webdriver or request.purpose:
+            device = noted(device, request, context)
+    else:
+        device = noted(device_of(request, context), request, context)
+        place = place_of(request, context, geo)
+    if place.is_bot_network:
+        device = as_bot(device, "bot_network")
+    flags = f"{device.flags} {place.flags}" if device.flags and place.flags else device.flags or place.flags
+    return (
+        device.browser,
+        device.browser_version,
+        device.os,
+        device.os_version,
+        device.device_class,
+        device.is_bot,
+        device.bot_reason,
+        device.device_brand,
+        device.device_model,
+        place.country,
+        place.region,
+        place.city,
+        place.postal_code,
+        place.time_zone,
+        place.asn,
+        place.network,
+        flags,
+    )
+
+
 def device_of(request: Request, context: Context) -> Device:
     """Browser, system and class. A server key speaks for its visitor: its own agent, perhaps curl, is nobody's."""
+    hints = context.userAgentData
     if request.is_server:
-        return parse_device(context.userAgent)
+        return (
+            parse_device(context.userAgent)
+            if hints is NO_HINTS
+            else parse_device(context.userAgent, *hints.as_headers())
+        )
+    if hints is not NO_HINTS and not any(request.hints):
+        return parse_device(request.user_agent, *hints.as_headers())
     return parse_device(request.user_agent, *request.hints)
 
 
-def noted(device: Device, context: Context) -> Device:
-    """The device, with what its browser says of itself only when a script asks.
+def noted(device: Device, request: Request, context: Context) -> Device:
+    """The device, with what only the request and the page's own script say of it.
 
-    That a program drives it (context.webdriver), which makes it a bot, and its system's true version.
+    That a program drives it (context.webdriver), or that the page is fetched ahead and nobody looks at it, which makes
+    it a bot; its exact system and browser, and its model.
     """
-    if device.is_bot:
-        return device
     if context.webdriver:
-        return msgspec.structs.replace(device, device_class="bot", is_bot=True, bot_reason="webdriver")
-    hints = context.userAgentData
-    return with_system_version(device, hints.platform, hints.platformVersion) if hints.platformVersion else device
+        device = as_bot(device, "webdriver")
+    if request.purpose and (reason := _ahead(request.purpose)):
+        device = as_bot(device, reason)
+    return device if context.userAgentData is NO_HINTS else with_hints(device, context.userAgentData)
+
+
+def _ahead(purpose: str) -> str:
+    """How a page was fetched ahead of its visitor, by Sec-Purpose (Fetch) or what browsers sent before it."""
+    said = purpose[:TEXT_CHARS_MAX].lower()
+    return "prerender" if "prerender" in said else "prefetch" if "prefetch" in said or "preview" in said else ""
+
+
+def place_of(request: Request, context: Context, geo: Geo) -> Place:
+    """Where the visitor is; a server key speaks for its visitor's address, its own is nobody's."""
+    return geo.place(context.ip if request.is_server else request.address)
 
 
 def country_of(request: Request, context: Context, geo: Geo) -> str:
-    """ISO code of the country, or empty; a server key speaks for its visitor's address."""
-    return geo.country(context.ip if request.is_server and context.ip else request.address)
+    """ISO code of the country, or empty."""
+    return place_of(request, context, geo).country
 
 
 def pixels(value: float) -> int:
@@ -173,7 +222,11 @@ def without_address(raw: bytes) -> bytes:
 
 
 def without_secrets(raw: bytes) -> bytes:
-    """An event's JSON as it is kept: without its context's address and its write key, which may be a secret one."""
+    """An event's JSON as it is kept: without its context's address, its write key, which may be a secret one, and the
+    parameters of addresses that are never stored.
+    """
+    if b"=" in raw:
+        raw = without_secret_parameters(raw.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
     if not _may_hold(raw):
         return raw
     kept = _without(raw, ("ip", "writeKey"))
@@ -209,6 +262,8 @@ def _without(raw: bytes, names: tuple[str, ...]) -> bytes:
 
 def _read_context(outer: bytes, inner: bytes) -> ContextFacts:
     merged = _merged(outer, inner)
+    if b"=" in merged:
+        merged = without_secret_parameters(merged.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
     try:
         known = _decode_context(merged)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -231,20 +286,10 @@ def _facts(known: Context, text: str) -> ContextFacts:
     return ContextFacts(known, text, _campaign(known.campaign), columns)
 
 
-def _campaign(stated: _Campaign | str) -> Campaign | None:
+def _campaign(stated: _Campaign | str) -> Campaign | str | None:
     """A campaign as Segment's clients state it, by its parts, or as our tag does, as the landing page's parameters."""
     if isinstance(stated, str):
-        page = read_parameters(stated)
-        found: Campaign = (
-            page.utm_source,
-            page.utm_medium,
-            page.utm_campaign,
-            page.utm_term,
-            page.utm_content,
-            page.click_id_type,
-            page.click_id,
-        )
-        return found if any(found) else None
+        return stated[:URL_MAX] if "=" in stated else None
     source, medium, name, term, content = (
         part[:TEXT_CHARS_MAX] for part in (stated.source, stated.medium, stated.name, stated.term, stated.content)
     )

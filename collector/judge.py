@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType, structs
 
 from collector.clock import Correction, correction, parse_time
@@ -22,18 +23,17 @@ from collector.enrich import (
     PageContext,
     Request,
     country_of,
-    device_of,
-    noted,
     object_bytes,
     read_context,
     read_page,
+    sender_columns,
 )
 from collector.geo import Geo
 from collector.identity import Salts, message_id
 from collector.limits import EVENT_BYTES_MAX, ID_CHARS_MAX, MESSAGE_ID_CHARS_MAX, NAME_CHARS_MAX
-from collector.location import Located, locate
+from collector.location import Located, Locator, shipped_locator
 from collector.names import EVENT_OF_TYPE, TYPES, track_name
-from collector.packed import Part
+from collector.packed import SENDER_COLUMNS, Part
 from collector.plan import Checked, CompiledPlan, Violation
 from collector.plan.check import UNCHECKED, EventCheck
 from collector.plan.model import PROD
@@ -42,6 +42,7 @@ from collector.plan.pii import object_of
 from collector.plan.sampling import kept
 from collector.reason import Reason, Rejected
 from collector.record import EMPTY_OBJECT, Envelope
+from collector.sensitive import without_secrets
 
 DEV = "dev"  # the environment of a page on the developer's own machine
 SAMPLED = "sampled"  # beside the reasons of violations: why an event was dropped
@@ -50,6 +51,7 @@ SEQUENCE_MAX = 2**32 - 1
 _PLANNED_TYPES = frozenset({"track", "page", "screen"})
 
 _NO_VIOLATIONS: list[str] = []  # shared by all events without: nobody changes what stands in a row
+_AT_CLASS = SENDER_COLUMNS.index("device_class")  # followed by is_bot and bot_reason
 
 
 class Tools(Struct, frozen=True):
@@ -59,6 +61,7 @@ class Tools(Struct, frozen=True):
     geo: Geo
     salts: Salts
     random: Callable[[int], bytes] = os.urandom
+    locator: Locator = msgspec.field(default_factory=shipped_locator)
 
 
 class Dropped(Exception):
@@ -89,14 +92,17 @@ class Sender:
     `number` is that of its columns in the record.
     """
 
-    __slots__ = ("clock", "context", "known", "located", "number", "sent_ms")
+    __slots__ = ("clock", "context", "fragment", "known", "located", "number", "sent_ms")
 
-    def __init__(self, number: int, context: ContextFacts, sent_ms: int | None, clock: Correction) -> None:
+    def __init__(
+        self, number: int, context: ContextFacts, sent_ms: int | None, clock: Correction, fragment: str
+    ) -> None:
         self.number = number
         self.sent_ms = sent_ms
         self.context = context
         self.known = context.known
         self.clock = clock
+        self.fragment = fragment
         self.located: Located | None = None
 
 
@@ -104,8 +110,9 @@ class Judge:
     """Judges the events of one batch. `senders` and `pages` are the shared columns of the rows that it gives."""
 
     __slots__ = (
-        "_as_sent", "_environment", "_fits", "_handled_senders", "_last", "_limit_bytes", "_numbers",
-        "_outer", "_page", "_plan", "_sender", "_sent_ms", "handled", "pages", "request", "senders", "tools",
+        "_as_sent", "_environment", "_fits", "_handled_senders", "_last", "_limit_bytes", "_locator", "_numbers",
+        "_outer", "_page", "_plan", "_sender", "_sent_ms", "_spam_senders", "handled", "pages", "request", "senders",
+        "tools",
     )  # fmt: skip
 
     def __init__(self, batch: Batch, request: Request, tools: Tools, *, handled: bool) -> None:
@@ -122,7 +129,9 @@ class Judge:
         self._page = None if handled else plan.page
         self._sent_ms = parse_time(batch.sent_at)
         self._outer = object_bytes(batch.context)
+        self._locator = tools.locator
         self._numbers: dict[Located, int] = {}
+        self._spam_senders: dict[int, int] = {}
         self._handled_senders: dict[tuple[Sender, PageHandling], Sender] = {}
         self._as_sent = self._sent_ms is not None
         self._sender: Sender | None = None  # of events without context and clock of their own
@@ -201,13 +210,15 @@ class Judge:
         own_page = kind == "page" and ('"url"' in text or "\\u" in text)
         if own_page and (own := read_page(properties)).url:
             stated = own if handling is None else _handled_page(own, handling)
-            located = locate(stated.url, stated.referrer, sender.context.campaign)
+            fragment = self._fragment(own.url, stated.url) if self._locator.keeps_fragments else ""
+            located = self._locator.locate(stated.url, stated.referrer, sender.context.campaign, fragment)
         else:
             located = sender.located or self._locate(sender)
         page = self._numbers.get(located)
         if page is None:
             page = self._numbers[located] = len(self.pages)
             self.pages.append(located.columns)
+        number = self._spam_sender(sender.number) if located.is_spam else sender.number
         environment = self._environment
         if located.is_local and environment == PROD:
             environment = DEV
@@ -231,11 +242,13 @@ class Judge:
             raise Unfit(found, visitor_id, environment, checked)
         if checked.properties is not None:
             text = checked.properties.decode()
+        if "=" in text:
+            text = without_secrets(text)
 
         title = stated.title
         sequence = envelope.sequence or 0
         return (
-            sender.number,
+            number,
             page,
             own_id,
             kind,
@@ -256,7 +269,7 @@ class Judge:
             text,
             "{}" if envelope.traits is UNSET else _raw_text(envelope.traits),
             [violation.word() for violation in checked.violations] if checked.violations else _NO_VIOLATIONS,
-            object_of(checked.extra).decode() if checked.extra else "{}",
+            without_secrets(object_of(checked.extra).decode()) if checked.extra else "{}",
             rate,
             environment,
         ), checked
@@ -293,15 +306,15 @@ class Judge:
     def _heard(self, context: ContextFacts, sent_ms: int | None) -> Sender:
         request, known = self.request, context.known
         clock = correction(request.received_ms, sent_ms, is_server=request.is_server)
-        sender = Sender(len(self.senders), context, sent_ms, clock)
+        fragment = self._locator.fragment(known.page.url)
+        sender = Sender(len(self.senders), context, sent_ms, clock, fragment)
         self.senders.append(
             (
                 request.source_id,
                 sent_ms,
                 request.received_ms,
                 self._plan.version,
-                *structs.astuple(noted(device_of(request, known), known)),
-                country_of(request, known, self.tools.geo),
+                *sender_columns(request, known, self.tools.geo),
                 *context.columns,
             )
         )
@@ -313,7 +326,8 @@ class Judge:
         found = self._handled_senders.get(key)
         if found is None:
             context = read_context(handling.context(sender.context.text).encode(), UNSET)
-            found = Sender(len(self.senders), context, sender.sent_ms, sender.clock)
+            fragment = self._fragment(sender.known.page.url, context.known.page.url) if sender.fragment else ""
+            found = Sender(len(self.senders), context, sender.sent_ms, sender.clock, fragment)
             before = self.senders[sender.number]
             self.senders.append((*before[: -len(context.columns)], *context.columns))
             self._handled_senders[key] = found
@@ -321,8 +335,27 @@ class Judge:
 
     def _locate(self, sender: Sender) -> Located:
         page = sender.known.page
-        sender.located = located = locate(page.url, page.referrer, sender.context.campaign)
+        located = self._locator.locate(page.url, page.referrer, sender.context.campaign, sender.fragment)
+        sender.located = located
         return located
+
+    def _fragment(self, sent: str, kept: str) -> str:
+        """The fragment of an address of which the plan keeps so much; none where it does not keep the path."""
+        same = kept != "" and _address(kept) == _address(sent)
+        return self._locator.fragment(sent) if same else ""
+
+    def _spam_sender(self, number: int) -> int:
+        """The sender of a visit that is made up, so that its referrer is seen: flagged as a bot's, if it was not."""
+        found = self._spam_senders.get(number)
+        if found is None:
+            before = self.senders[number]
+            if before[_AT_CLASS + 1]:
+                found = number
+            else:
+                found = len(self.senders)
+                self.senders.append((*before[:_AT_CLASS], "bot", True, "referrer_spam", *before[_AT_CLASS + 3 :]))
+            self._spam_senders[number] = found
+        return found
 
     def _daily_id(self, sender: Sender) -> str:
         request, known = self.request, sender.known
@@ -394,6 +427,14 @@ def _handled_page(page: PageContext, handling: PageHandling) -> PageContext:
     return PageContext(
         handling.text("url", page.url), handling.text("referrer", page.referrer), handling.text("title", page.title)
     )
+
+
+def _address(url: str) -> str:
+    """An address without credentials, query and fragment."""
+    whole = url.partition("#")[0].partition("?")[0]
+    scheme, mark, rest = whole.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def _raw_text(raw: Raw) -> str:

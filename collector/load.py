@@ -135,11 +135,13 @@ def _schema(events: Sequence[str], failed: Sequence[str], form: str = "") -> str
 SCHEMA = _schema(EVENT_COLUMNS, FAILED_COLUMNS, f";{FORM}")
 # Those of versions before: a batch which one left in flight is sent again under its own token, its rows filled up.
 # Whether they arrived then or arrive now, they have the same values.
+_COLUMNS_OF_FORM_2 = EVENT_COLUMNS[: EVENT_COLUMNS.index("region")]
+_FORM_2_SCHEMA = _schema(_COLUMNS_OF_FORM_2, FAILED_COLUMNS, ";2")
 _EARLIER_SCHEMA = _schema(
     EVENT_COLUMNS[: len(EVENT_COLUMNS) - len(ADDED_EVENT_VALUES)],
     FAILED_COLUMNS[: len(FAILED_COLUMNS) - len(ADDED_FAILED_VALUES)],
 )
-_WHOLE_ROWS_SCHEMA = _schema(EVENT_COLUMNS, FAILED_COLUMNS)
+_WHOLE_ROWS_SCHEMA = _schema(_COLUMNS_OF_FORM_2, FAILED_COLUMNS)
 
 
 class RecentIds:
@@ -338,7 +340,7 @@ class Loader:
         """A hash of what the batch holds. Of each record its checksum, which was verified when it was read."""
         digest = hashlib.blake2b(digest_size=16)
         digest.update(f"{self.positions.collector_id} {sequence} {schema} {skips}".encode())
-        if schema == SCHEMA:
+        if schema in (SCHEMA, _FORM_2_SCHEMA):
             digest.update(b"".join(b"%8x%8x" % (record.checksum, record.end - record.start) for record in records))
         else:
             for record in records:
@@ -367,7 +369,7 @@ class Loader:
                 records.append(item)
         schema = manifest.schema
         again = self._batch_id(manifest.sequence, schema, records, manifest.skip_events, manifest.skip_failed)
-        if again != manifest.batch_id or schema not in (SCHEMA, _WHOLE_ROWS_SCHEMA, _EARLIER_SCHEMA):
+        if again != manifest.batch_id or schema not in (SCHEMA, _FORM_2_SCHEMA, _WHOLE_ROWS_SCHEMA, _EARLIER_SCHEMA):
             return None
         return Batch(manifest, rows)
 

@@ -1,15 +1,15 @@
 """Where an event happened and where its visit came from: the columns that follow from a page's address and referrer.
 
-url, referrer, campaign of the context --locate--> Located
+url, referrer, campaign of the context --Locator.locate--> Located
 """
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TypeAlias
 
-from collector.referrer import CACHED_URL_MAX, classify, parse_page
+from collector.referrer import CACHED_URL_MAX, URL_MAX, Addresses, fragment_of, shipped_addresses
 
 # utm_source, utm_medium, utm_campaign, utm_term, utm_content, click_id_type, click_id
 Campaign: TypeAlias = tuple[str, str, str, str, str, str, str]
@@ -24,11 +24,12 @@ _LOCAL_HOST = re.compile(r"(?:localhost|[a-z0-9.-]{1,200}\.localhost|127(?:\.[0-
 class Located:
     """A place. `columns` are those of packed.PAGE_COLUMNS; compared by identity, because most are cached."""
 
-    __slots__ = ("columns", "is_local")
+    __slots__ = ("columns", "is_local", "is_spam")
 
-    def __init__(self, columns: tuple[str, ...], *, is_local: bool) -> None:
+    def __init__(self, columns: tuple[str, ...], *, is_local: bool, is_spam: bool) -> None:
         self.columns = columns
         self.is_local = is_local
+        self.is_spam = is_spam
 
 
 def is_local(host: str) -> bool:
@@ -36,40 +37,84 @@ def is_local(host: str) -> bool:
     return _LOCAL_HOST.fullmatch(host) is not None
 
 
-def locate(url: str, referrer: str, campaign: Campaign | None) -> Located:
-    """The place of an event. Never raises.
+class Locator:
+    """Locates events by one table of channels. `keeps_fragments` is the operator's choice."""
 
-    Args:
-        url: The page's address as sent, or empty.
-        referrer: The address before it, or empty.
-        campaign: What the context says of it, None for nothing; the page's own parameters win.
+    def __init__(self, addresses: Addresses, *, keeps_fragments: bool = False) -> None:
+        self.keeps_fragments = keeps_fragments
+        self._addresses = addresses
+        self._located_cached = lru_cache(maxsize=LOCATED_CACHE_MAX)(self._located)
+
+    def locate(self, url: str, referrer: str, campaign: Campaign | str | None, fragment: str = "") -> Located:
+        """The place of an event. Never raises.
+
+        Args:
+            url: The page's address as sent, or empty.
+            referrer: The address before it, or empty.
+            campaign: What the context says of it: its parts, or the landing page's parameters as our tag keeps them;
+                None for nothing. The page's own parameters win.
+            fragment: What `fragment` finds in the address.
+        """
+        if len(url) <= CACHED_URL_MAX and len(referrer) <= CACHED_URL_MAX:
+            return self._located_cached(url, referrer, campaign, fragment)
+        return self._located(url, referrer, campaign, fragment)
+
+    def fragment(self, url: str) -> str:
+        """The fragment of an address, as far as one is kept."""
+        return fragment_of(url) if self.keeps_fragments and "#" in url else ""
+
+    def _located(self, url: str, referrer: str, campaign: Campaign | str | None, fragment: str) -> Located:
+        addresses = self._addresses
+        page = addresses.parse_page(url)
+        before = addresses.parse_page(referrer)
+        referrer_host, channel = addresses.classify(referrer, page)
+        stated = self._parameters(campaign) if isinstance(campaign, str) else campaign or _NO_CAMPAIGN
+        columns = (
+            page.url,
+            page.host,
+            page.path,
+            page.query,
+            before.url,
+            referrer_host,
+            channel,
+            page.utm_source or stated[0],
+            page.utm_medium or stated[1],
+            page.utm_campaign or stated[2],
+            page.utm_term or stated[3],
+            page.utm_content or stated[4],
+            page.click_id_type or stated[5],
+            page.click_id or stated[6],
+            fragment,
+            _flags(page.problem, "" if referrer_host and before.problem == "unreadable" else before.problem),
+        )
+        return Located(columns, is_local=is_local(page.host), is_spam=addresses.is_spam(referrer_host))
+
+    def _parameters(self, query: str) -> Campaign:
+        page = self._addresses.read_parameters(query[:URL_MAX])
+        return (
+            page.utm_source,
+            page.utm_medium,
+            page.utm_campaign,
+            page.utm_term,
+            page.utm_content,
+            page.click_id_type,
+            page.click_id,
+        )
+
+
+@cache
+def shipped_locator() -> Locator:
+    """Locates by the table that ships."""
+    return Locator(shipped_addresses())
+
+
+# What the counters of caches read, as in referrer.
+_located_cached = shipped_locator()._located_cached
+
+
+def _flags(of_page: str, of_referrer: str) -> str:
+    """Words such as `url_cut referrer_unreadable`; the referrer of an app is none that can be read, and known all the
+    same.
     """
-    if len(url) <= CACHED_URL_MAX and len(referrer) <= CACHED_URL_MAX:
-        return _located_cached(url, referrer, campaign)
-    return _located(url, referrer, campaign)
-
-
-def _located(url: str, referrer: str, campaign: Campaign | None) -> Located:
-    page = parse_page(url)
-    referrer_host, channel = classify(referrer, page)
-    stated = campaign or _NO_CAMPAIGN
-    columns = (
-        page.url,
-        page.host,
-        page.path,
-        page.query,
-        parse_page(referrer).url,
-        referrer_host,
-        channel,
-        page.utm_source or stated[0],
-        page.utm_medium or stated[1],
-        page.utm_campaign or stated[2],
-        page.utm_term or stated[3],
-        page.utm_content or stated[4],
-        page.click_id_type or stated[5],
-        page.click_id or stated[6],
-    )
-    return Located(columns, is_local=is_local(page.host))
-
-
-_located_cached = lru_cache(maxsize=LOCATED_CACHE_MAX)(_located)
+    words = (f"url_{of_page}" if of_page else "", f"referrer_{of_referrer}" if of_referrer else "")
+    return " ".join(filter(None, words))

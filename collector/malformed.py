@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from types import UnionType
 from typing import Any, TypeVar, get_args
 
 import msgspec
@@ -86,7 +87,8 @@ def salvage(raw: bytes, shape: type[T]) -> T:
             check_utf8(bytes(fields[field.name]))
             found[field.name] = decoder.decode(fields[field.name])
         except UNREADABLE:
-            for part in (field.type, *get_args(field.type)):  # a struct, or one of the shapes that a field may have
+            # A struct, or one of the shapes that a field may have; but not what a list holds.
+            for part in get_args(field.type) if isinstance(field.type, UnionType) else (field.type,):
                 if isinstance(part, type) and issubclass(part, Struct):
                     found[field.name] = salvage(bytes(fields[field.name]), part)
     return shape(**found)

@@ -22,12 +22,14 @@ from collector.record import EVENT_COLUMNS, EventRow, FailedRow, Rows
 SENDER_COLUMNS = (
     "source_id", "sent_at", "received_at", "plan_version",
     "browser", "browser_version", "os", "os_version", "device_class", "is_bot", "bot_reason",
-    "country",
+    "device_brand", "device_model",
+    "country", "region", "city", "postal_code", "place_time_zone", "asn", "network", "sender_flags",
     "language", "time_zone", "screen_width", "screen_height", "viewport_width", "viewport_height", "library", "context",
 )  # fmt: skip
 PAGE_COLUMNS = (
     "url", "host", "path", "query", "referrer", "referrer_host", "channel",
     "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "click_id_type", "click_id",
+    "fragment", "page_flags",
 )  # fmt: skip
 OWN_COLUMNS = (
     "message_id", "type", "event", "event_original", "event_version", "conversion", "value", "currency",
@@ -36,9 +38,31 @@ OWN_COLUMNS = (
 )  # fmt: skip
 
 # The first element of a payload; that of one with whole rows is their list.
-FORM = 2
+FORM = 3
 
 Part: TypeAlias = tuple[Any, ...]
+
+# The form of before had fewer columns; its rows are filled up with the defaults of the database.
+FORM_BEFORE = 2
+_ADDED_TO_SENDERS: dict[str, object] = {
+    "device_brand": "", "device_model": "", "region": "", "city": "", "postal_code": "", "place_time_zone": "",
+    "asn": 0, "network": "", "sender_flags": "",
+}  # fmt: skip
+SENDER_COLUMNS_BEFORE = tuple(name for name in SENDER_COLUMNS if name not in _ADDED_TO_SENDERS)
+PAGE_COLUMNS_BEFORE = PAGE_COLUMNS[:-2]
+_ADDED_TO_PAGES = ("", "")
+
+
+def sender_of_before(sender: Part) -> Part:
+    """A sender of FORM_BEFORE with all columns."""
+    said = dict(zip(SENDER_COLUMNS_BEFORE, sender, strict=True)) | _ADDED_TO_SENDERS
+    return tuple(said[name] for name in SENDER_COLUMNS)
+
+
+def page_of_before(page: Part) -> Part:
+    """A page of FORM_BEFORE with all columns."""
+    return (*page, *_ADDED_TO_PAGES)
+
 
 _NUMBERS = ("sender", "page")
 _FOUND_AT = {name: at for at, name in enumerate((*_NUMBERS, *OWN_COLUMNS, *SENDER_COLUMNS, *PAGE_COLUMNS))}

@@ -42,7 +42,7 @@ class Envelope(Struct, gc=False):
 
 
 class EventRow(Struct, array_like=True, gc=False):
-    """One row of the `events` table, in the order of its columns (collector/sql/tables/, 001 and 003)."""
+    """One row of the `events` table, in the order of its columns (collector/sql/tables/, 001, 003 and 005)."""
 
     message_id: str
     type: str
@@ -100,6 +100,17 @@ class EventRow(Struct, array_like=True, gc=False):
     sample_rate: float
     environment: str
     plan_version: str
+    region: str
+    city: str
+    postal_code: str
+    place_time_zone: str
+    asn: int
+    network: str
+    device_brand: str
+    device_model: str
+    fragment: str
+    sender_flags: str
+    page_flags: str
 
 
 class FailedRow(Struct, array_like=True, gc=False):
@@ -131,7 +142,7 @@ FAILED_COLUMNS: tuple[str, ...] = FailedRow.__struct_fields__
 
 # Columns are only ever added, at the end. A segment that was written before an upgrade has rows without the last ones,
 # which are filled up with these; they are the defaults of the columns in the database, too.
-ADDED_EVENT_VALUES: tuple[object, ...] = ("{}", 1.0, "prod", "")
+ADDED_EVENT_VALUES: tuple[object, ...] = ("{}", 1.0, "prod", "", "", "", "", "", 0, "", "", "", "", "", "")
 ADDED_FAILED_VALUES: tuple[object, ...] = ("prod", "")
 
 

@@ -32,6 +32,7 @@ class Head(NamedTuple):
     mobile_hint: bytes
     platform_hint: bytes
     brands_hint: bytes
+    purpose: bytes
     query: bytes
 
 
@@ -49,6 +50,7 @@ def read_head(headers: Headers, query: bytes) -> Head:
         get(b"sec-ch-ua-mobile", b""),
         get(b"sec-ch-ua-platform", b""),
         get(b"sec-ch-ua", b""),
+        get(b"sec-purpose") or get(b"purpose") or get(b"x-moz", b""),  # today's browsers, and those of before
         query,
     )
 

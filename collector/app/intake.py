@@ -232,6 +232,7 @@ class Intake:
                 head.brands_hint.decode("latin-1"),
             ),
             access.environment,
+            head.purpose.decode("latin-1"),
         )
         try:
             asked.outcome = process(asked.batch, request, self.tools, raws)

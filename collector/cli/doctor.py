@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from collector.channels import ChannelsError, read_channels
 from collector.cli import lock
 from collector.cli.ask import AskError, query, running_status
 from collector.cli.target import WrongTarget
+from collector.clock import now_ms
 from collector.config import Settings
 from collector.geo import GeoError, open_geo
 from collector.ledger import account
@@ -22,6 +24,7 @@ from collector.sources import SourceError, read_sources
 from collector.store import StoreError
 
 FREE_BYTES_MIN = 1_000_000_000
+GEO_DAYS_MAX = 400  # addresses change hands; free databases are made anew each month
 
 
 class Check(Struct):
@@ -53,6 +56,7 @@ def examine(settings: Settings) -> Diagnosis:
         Check("collector", ok=True, says=running),
         _plan(settings),
         _geo(settings),
+        _channels(settings),
         _sources(data_dir),
         Check("tag", ok=(TAG_DIR / "footfall.js").is_file(), says=f"served from {TAG_DIR.name}"),
     ]
@@ -121,9 +125,21 @@ def _plan(settings: Settings) -> Check:
 
 def _geo(settings: Settings) -> Check:
     try:
-        return Check("geo", ok=True, says=open_geo(settings.geo).name)
+        found = open_geo(settings.geo, settings.geo_asn, settings.bot_networks)
     except GeoError as error:
         return Check("geo", ok=False, says=str(error))
+    age_days = (now_ms() - found.built_ms) // 86_400_000
+    if found.built_ms and age_days > GEO_DAYS_MAX:
+        return Check("geo", ok=False, says=f"{found.name} is {age_days:,} days old; get a newer one")
+    return Check("geo", ok=True, says=f"{found.name}, {age_days:,} days old" if found.built_ms else found.name)
+
+
+def _channels(settings: Settings) -> Check:
+    try:
+        table = read_channels(Path(settings.channels) if settings.channels else None)
+    except ChannelsError as error:
+        return Check("channels", ok=False, says=str(error))
+    return Check("channels", ok=True, says=f"{len(table.hosts):,} sites, {len(table.spam):,} spammers")
 
 
 def _sources(data_dir: Path) -> Check:

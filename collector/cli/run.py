@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from collector.app.snippet import snippet
+from collector.channels import read_channels
 from collector.cli import lock
 from collector.cli.child import log_to_stderr
 from collector.cli.supervise import StartError, bind, supervise
@@ -44,6 +45,7 @@ def run(settings: Settings, *, demo: bool, simulate: int, seed: int) -> int:
     check_engine(settings.dsn)
     remember(settings)
     read_plan(settings.plan_dir)
+    read_channels(Path(settings.channels) if settings.channels else None)
     if not (TAG_DIR / "footfall.js").is_file():
         raise StartError(f"the tag is not built: {TAG_DIR} has no footfall.js; run `npm ci && npm run build` in js_sdk")
     first_key = ""

@@ -27,17 +27,20 @@ from collector.app.site import site
 from collector.app.snippet import snippet
 from collector.app.tag import keep
 from collector.app.throttle import Rates, Throttle
+from collector.channels import ChannelsError, read_channels
 from collector.cli.child import Orders, Server, log_to_stderr, orders, settle_memory
 from collector.clock import now_ms
 from collector.config import Settings
 from collector.device import prepare
-from collector.geo import GeoError, open_geo
+from collector.geo import LiveGeo
 from collector.identity import Salts
+from collector.location import Locator, shipped_locator
 from collector.metrics import Counters
 from collector.paths import DEMO_DIR, TAG_DIR
 from collector.pipeline import Tools
 from collector.plan import CompiledPlan, LivePlan, PlanError
 from collector.plan import live as plan_live
+from collector.referrer import Addresses, shipped_addresses
 from collector.sources import Directory, read_sources
 from collector.spool import SpoolWriter
 
@@ -63,14 +66,10 @@ async def _serve(told: Orders) -> None:
         data_dir / "run" / f"{told.name}.counters", (*COUNTER_NAMES, *CACHE_NAMES, *plan_live.COUNTER_NAMES)
     )
     spool = SpoolWriter(data_dir / "spool", told.name, _count_commits(counters))
-    try:
-        geo = open_geo(settings.geo)
-    except GeoError as error:
-        log.warning("%s; countries come from the registry table until then", error)
-        geo = open_geo("registry")
+    geo = LiveGeo(settings.geo, settings.geo_asn, settings.bot_networks)
     salts = Salts(data_dir / "salts.json")
     live = _live_plan(settings.plan_dir, data_dir)
-    tools = Tools(plan=live.compiled, geo=geo, salts=salts)
+    tools = Tools(plan=live.compiled, geo=geo, salts=salts, locator=_locator(settings))
     prepare()  # loads the user agent patterns now, not under the first visitor
 
     def demo_snippet(base_url: str) -> str:
@@ -122,6 +121,7 @@ async def _serve(told: Orders) -> None:
     settle_memory()
     stop = threading.Event()
     live.follow(_adopter(tools), stop, _count_reloads(counters, live))
+    geo.follow(stop)
     tasks = [asyncio.create_task(_expire_hourly(salts)), asyncio.create_task(_publish(CacheCounts(counters)))]
     await server.run_until_stopped([socket.socket(fileno=told.listener)])
     for task in tasks:
@@ -145,6 +145,16 @@ def _live_plan(folder: Path, data_dir: Path) -> LivePlan:
     except PlanError as error:
         log.error("the tracking plan cannot be used: %s", str(error).splitlines()[0])  # noqa: TRY400 - an editor's mistake
         sys.exit(1)
+
+
+def _locator(settings: Settings) -> Locator:
+    """Locates by the operator's table; by the one that ships while that cannot be read (`serve` refuses that)."""
+    try:
+        if settings.channels:
+            return Locator(Addresses(read_channels(Path(settings.channels))), keeps_fragments=settings.fragments)
+    except ChannelsError as error:
+        log.warning("%s; the table that ships is used until the next start", error)
+    return Locator(shipped_addresses(), keeps_fragments=True) if settings.fragments else shipped_locator()
 
 
 def _adopter(tools: Tools) -> Callable[[CompiledPlan], None]:

@@ -143,6 +143,8 @@ def again(failed: FailedEvent, tools: Tools) -> Retried | None:
     row = next(iter(outcome.rows.events), None)
     if row is not None:
         row.country = failed.country
+        # The address was looked up when it came; nothing says that it was missing.
+        row.sender_flags = row.sender_flags.replace("address_missing", "").strip()
     return Retried(row, outcome)
 
 

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.device import DEVICE_CACHE_MAX, _parse_cached, parse_device, with_system_version
+from collector.device import (
+    DEVICE_CACHE_MAX,
+    HINTED_CACHE_MAX,
+    Brand,
+    Device,
+    Hints,
+    _parse_cached,
+    as_bot,
+    parse_device,
+    with_hints,
+)
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 quick = settings(derandomize=True, database=None, deadline=None, max_examples=150)
@@ -165,7 +175,8 @@ def test_64_kb_cost_no_more_than_the_512_characters_that_count(user_agent: str) 
     started = time.process_time()
     device = parse_device(user_agent, user_agent, user_agent, user_agent)
     assert time.process_time() - started < 0.1  # below 1 ms; uncut, a second
-    assert device == parse_device(user_agent[:512], user_agent[:8], user_agent[:32], user_agent[:256])
+    short = parse_device(user_agent[:512], user_agent[:8], user_agent[:32], user_agent[:256])
+    assert device == msgspec.structs.replace(short, flags="user_agent_cut hints_malformed")
 
 
 @quick
@@ -207,6 +218,119 @@ def test_a_stated_platform_version_is_truer_than_the_frozen_user_agent(
     device = parse_device(
         f"Mozilla/5.0 ({system}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
     )
-    known = with_system_version(device, platform, version)
+    known = with_hints(device, Hints(platform=platform, platformVersion=version))
     assert known.os_version == named
-    assert msgspec.structs.replace(known, os_version=device.os_version) == device
+    assert known.flags == ("" if version[:1].isdigit() and len(version) < 100 else "hints_malformed")
+    assert msgspec.structs.replace(known, os_version=device.os_version, flags="") == device
+
+
+@pytest.mark.parametrize(
+    ("brands", "user_agent", "expected"),
+    [
+        ((("Chromium", "156.0"), ("Google Chrome", "156.3.7"), ("Not?A", "99")), WINDOWS_CHROME, ("Chrome", "156.3")),
+        ((("Not A;Brand", "8.0"), ("Google Chrome", "157.0.1")), PHONE_CHROME, ("Chrome Mobile", "157.0")),
+        ((("Brave", "156.1.70.117"), ("Chromium", "156.0.0.0")), WINDOWS_CHROME, ("Brave", "156.1")),
+        ((("Microsoft Edge", "156.0.3400.2"),), f"{WINDOWS_CHROME} Edg/156.0.0.0", ("Edge", "156.0")),
+        ((("Google Chrome", "newest"),), WINDOWS_CHROME, ("Chrome", "156.0")),
+        ((("Google Chrome", "9" * 999),), WINDOWS_CHROME, ("Chrome", "156.0")),
+        ((("x", "1"),) * 5_000, WINDOWS_CHROME, ("Chrome", "156.0")),
+    ],
+)  # fmt: skip
+def test_a_full_list_of_brands_names_the_browser_and_its_version(
+    brands: tuple[tuple[str, str], ...], user_agent: str, expected: tuple[str, str]
+) -> None:
+    device = parse_device(user_agent)
+    known = with_hints(device, Hints(fullVersionList=tuple(Brand(*each) for each in brands)))
+    assert (known.browser, known.browser_version) == expected
+    assert (known.os, known.device_class, known.is_bot) == (device.os, device.device_class, False)
+
+
+def test_a_headless_brand_in_the_full_list_is_a_bot_s() -> None:
+    known = with_hints(parse_device(WINDOWS_CHROME), Hints(fullVersionList=(Brand("HeadlessChrome", "156.0.0.0"),)))
+    assert (known.is_bot, known.bot_reason, known.device_class) == (True, "headless", "bot")
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "brand", "model"),
+    [
+        (PHONE_CHROME, "", ""),
+        (PHONE_CHROME.replace("10; K", "13; SM-S918B"), "Samsung", "SM-S918B"),
+        (PHONE_CHROME.replace("10; K", "13; Pixel 8 Pro"), "Google", "Pixel 8 Pro"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 17_4_1 like Mac OS X)", "Apple", "iPhone"),
+        ("Mozilla/5.0 (Android 14; Mobile; rv:130.0) Gecko/130.0 Firefox/130.0", "", ""),
+        (WINDOWS_CHROME, "", ""),
+    ],
+)
+def test_a_user_agent_names_the_maker_and_the_model_unless_they_are_frozen(
+    user_agent: str, brand: str, model: str
+) -> None:
+    device = parse_device(user_agent)
+    assert (device.device_brand, device.device_model) == (brand, model)
+
+
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [
+        ("SM-S918B", ("Samsung", "SM-S918B")),
+        ("Pixel 8 Pro", ("Google", "Pixel 8 Pro")),
+        ("Unheard-Of 3", ("", "Unheard-Of 3")),
+        ("", ("", "")),
+        ("\x00\ud800\n", ("", "")),
+        ("x" * 999, ("", "x" * 64)),
+        (") bot crawler", ("", ") bot crawler")),
+    ],
+)
+def test_a_model_that_a_script_asked_for_is_told_and_its_maker_with_it(model: str, named: tuple[str, str]) -> None:
+    known = with_hints(parse_device(PHONE_CHROME), Hints(model=model))
+    assert (known.device_brand, known.device_model) == named
+    assert not known.is_bot
+    known.device_model.encode()
+
+
+def test_low_entropy_hints_of_a_script_say_what_headers_say() -> None:
+    hints = Hints(platform="Android", mobile=True, brands=(Brand("Brave", "156"), Brand("Chromium", "156")))
+    assert hints.as_headers() == ("?1", '"Android"', '"Brave";v="156", "Chromium";v="156"')
+    device = parse_device(LINUX_CHROME, *hints.as_headers())
+    assert (device.browser, device.os, device.device_class, device.flags) == ("Brave", "Android", "mobile", "")
+    assert Hints().as_headers() == ("", "", "")
+
+
+@pytest.mark.parametrize(
+    "hints",
+    [
+        ("yes", "", ""),
+        ("?2", "", ""),
+        ("", "Windows", ""),
+        ("", '"Win"dows"', ""),
+        ("", "", "Chrome 156"),
+        ("", "", '"Chromium";v=156'),
+        ("", "", '"Chromium";v="156",'),
+        ("\x00", "\ud800", '"' * 300),
+        ("?1" * 5_000, '"' + "x" * 5_000 + '"', "a" * 5_000),
+    ],
+)
+def test_malformed_client_hints_are_flagged_and_cost_nothing_else(hints: tuple[str, str, str]) -> None:
+    device = parse_device(WINDOWS_CHROME, *hints)
+    assert device.flags == "hints_malformed"
+    assert msgspec.structs.replace(device, flags="") == parse_device(WINDOWS_CHROME)
+
+
+def test_hints_of_browsers_are_not_taken_for_malformed() -> None:
+    brands = '"Not)A;Brand";v="8", "Chromium";v="138", "Microsoft Edge";v="138", "Microsoft Edge WebView2";v="138"'
+    assert parse_device(WINDOWS_CHROME, "?0", '"Chrome OS"', brands).flags == ""
+
+
+def test_the_first_reason_for_a_bot_stays() -> None:
+    bot = parse_device("Googlebot/2.1 (+http://www.google.com/bot.html)")
+    assert as_bot(bot, "webdriver") is bot
+    assert with_hints(bot, Hints(model="Pixel 8")) is bot
+    assert as_bot(Device(browser="Chrome"), "prefetch") == Device(
+        "Chrome", device_class="bot", is_bot=True, bot_reason="prefetch"
+    )
+
+
+def test_a_flood_of_hints_stays_within_the_cache() -> None:
+    device = parse_device(WINDOWS_CHROME)
+    for number in range(HINTED_CACHE_MAX + 100):
+        with_hints(device, Hints(platform="Windows", platformVersion=f"15.0.{number}"))
+    assert with_hints.cache_info().currsize == HINTED_CACHE_MAX

@@ -10,9 +10,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from collector.ledger import read_positions
 from collector.load import Loader
-from collector.packed import FORM, OWN_COLUMNS, PAGE_COLUMNS, SENDER_COLUMNS, Packed, encode_packed
+from collector.packed import (
+    FORM,
+    FORM_BEFORE,
+    OWN_COLUMNS,
+    PAGE_COLUMNS,
+    PAGE_COLUMNS_BEFORE,
+    SENDER_COLUMNS,
+    SENDER_COLUMNS_BEFORE,
+    Packed,
+    encode_packed,
+)
 from collector.record import EventRow, FailedRow, Rows, encode_rows
 from collector.spool import SEGMENT_MAGIC, frame, segments
 from collector.store import Store
@@ -35,7 +47,7 @@ def event(
 ) -> EventRow:
     """One accepted event. By default it happened a second before it arrived, by a clock that is right."""
     values: dict[str, object] = dict.fromkeys(EventRow.__struct_fields__, "")
-    values |= dict.fromkeys(("event_version", "sequence"), 0)
+    values |= dict.fromkeys(("event_version", "sequence", "asn"), 0)
     values |= dict.fromkeys(("screen_width", "screen_height", "viewport_width", "viewport_height"), 0)
     happened_ms = received_ms - 1_000 if occurred_ms is None else occurred_ms
     values |= {
@@ -98,6 +110,18 @@ def record(events: Sequence[EventRow] = (), rejected: Sequence[FailedRow] = (), 
     ]
     packed = Packed(FORM, senders, pages, own, list(rejected))
     return frame(encode_packed(packed), len(events), len(rejected), dropped)
+
+
+def record_of_form_2(events: Sequence[EventRow]) -> bytes:
+    """The same as the version before wrote it, which had fewer columns."""
+    packed = [
+        FORM_BEFORE,
+        [tuple(getattr(row, name) for name in SENDER_COLUMNS_BEFORE) for row in events],
+        [tuple(getattr(row, name) for name in PAGE_COLUMNS_BEFORE) for row in events],
+        [(at, at, *(getattr(row, name) for name in OWN_COLUMNS)) for at, row in enumerate(events)],
+        [],
+    ]
+    return msgspec.msgpack.encode(packed)
 
 
 def whole_record(events: Sequence[EventRow] = (), rejected: Sequence[FailedRow] = ()) -> bytes:

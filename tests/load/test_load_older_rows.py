@@ -6,10 +6,20 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from load.spooled import Data, assert_exactly_once, event, failed, load_all, never_merge, record, whole_record
+from load.spooled import (
+    Data,
+    assert_exactly_once,
+    event,
+    failed,
+    load_all,
+    never_merge,
+    record,
+    record_of_form_2,
+    whole_record,
+)
 
 from collector.ledger import Ledger, LoadError, Manifest, Range, read_positions
-from collector.load import _EARLIER_SCHEMA, _WHOLE_ROWS_SCHEMA, SCHEMA, _schema
+from collector.load import _EARLIER_SCHEMA, _FORM_2_SCHEMA, _WHOLE_ROWS_SCHEMA, SCHEMA
 from collector.record import (
     ADDED_EVENT_VALUES,
     ADDED_FAILED_VALUES,
@@ -21,10 +31,11 @@ from collector.record import (
     decode_rows,
     encode_rows,
 )
-from collector.spool import Record, frame
+from collector.spool import Record, frame, read_on
 from collector.store import Store
 
 OLD_EVENT = len(EVENT_COLUMNS) - len(ADDED_EVENT_VALUES)
+FORM_2_EVENT = EVENT_COLUMNS.index("region")  # columns of the version that packed rows first
 OLD_FAILED = len(FAILED_COLUMNS) - len(ADDED_FAILED_VALUES)
 
 
@@ -49,18 +60,30 @@ def test_the_columns_of_before_are_those_of_the_released_version() -> None:
     """Fixed: a manifest that 0.1.0 wrote names them by this hash."""
     assert (EVENT_COLUMNS[OLD_EVENT - 1], FAILED_COLUMNS[OLD_FAILED - 1]) == ("violations", "raw")
     assert _EARLIER_SCHEMA == "4e833538d013d13d"
-    assert _WHOLE_ROWS_SCHEMA == _schema(EVENT_COLUMNS, FAILED_COLUMNS) == "36ebd2ca9cf69186"
-    assert len({SCHEMA, _WHOLE_ROWS_SCHEMA, _EARLIER_SCHEMA}) == 3
+    assert _WHOLE_ROWS_SCHEMA == "36ebd2ca9cf69186"
+    assert _FORM_2_SCHEMA == "4a10a0861aa20c13"
+    assert len({SCHEMA, _FORM_2_SCHEMA, _WHOLE_ROWS_SCHEMA, _EARLIER_SCHEMA}) == 4
 
 
 def test_old_and_new_rows_of_one_batch_arrive_with_the_defaults_of_the_database(store: Store, data: Data) -> None:
     new = msgspec.structs.replace(event("new"), extra='{"a":1}', sample_rate=0.25, environment="dev", plan_version="2")
-    data.segment(old_record([event("old")], [failed("no")]), record([new], [failed("not")]))
+    newest = msgspec.structs.replace(new, message_id="z", properties=event("z").properties, asn=64_500, city="Ulm")
+    form_2 = msgspec.structs.replace(new, message_id="middle", properties=event("middle").properties, path="/a")
+    data.segment(
+        old_record([event("old")], [failed("no")]),
+        frame(record_of_form_2([form_2]), 1, 0),
+        record([new, newest], [failed("not")]),
+    )
     data.load(store)
-    assert_exactly_once(store, data, ["old", "new"], ["no", "not"])
-    columns = "message_id, extra, sample_rate, environment, plan_version"
+    assert_exactly_once(store, data, ["old", "middle", "new", "z"], ["no", "not"])
+    columns = "message_id, extra, sample_rate, environment, plan_version, path, asn, city, fragment, page_flags"
     rows = store.rows(f"SELECT {columns} FROM {store.database}.events ORDER BY message_id")
-    assert rows == [("new", '{"a":1}', 0.25, "dev", "2"), ("old", "{}", 1.0, "prod", "")]
+    assert rows == [
+        ("middle", '{"a":1}', 0.25, "dev", "2", "/a", 0, "", "", ""),
+        ("new", '{"a":1}', 0.25, "dev", "2", "", 0, "", "", ""),
+        ("old", "{}", 1.0, "prod", "", "", 0, "", "", ""),
+        ("z", '{"a":1}', 0.25, "dev", "2", "", 64_500, "Ulm", "", ""),
+    ]
     rows = store.rows(f"SELECT message_id, environment, plan_hash FROM {store.database}.failed_events ORDER BY 1")
     assert rows == [("no", "prod", ""), ("not", "", "")]
 
@@ -89,6 +112,28 @@ def test_a_batch_that_the_older_version_left_in_flight_is_finished_under_its_tok
     assert read_positions(data.folder).sequence == 1
 
 
+def test_a_batch_of_packed_rows_that_the_version_before_left_in_flight_is_finished_under_its_token(
+    store: Store, data: Data
+) -> None:
+    ids = [f"event {n}" for n in range(20)]
+    content = frame(record_of_form_2([event(each) for each in ids]), len(ids), 0)
+    path = data.segment(content)
+    loader = data.loader(store)
+    (item,) = read_on(path, 8, 4_000_000, sealed=True)
+    assert isinstance(item, Record)
+    batch_id = loader._batch_id(1, _FORM_2_SCHEMA, [item], [], [])
+    ledger = Ledger(received=20, stored=20)
+    manifest = Manifest(1, batch_id, [Range(path.name, 8, path.stat().st_size)], [], [], _FORM_2_SCHEMA, ledger)
+    (data.folder / "load" / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    rows = [msgspec.to_builtins(event(each))[:FORM_2_EVENT] for each in ids]
+    columns = [*zip(*rows, strict=True), [batch_id] * len(rows)]
+    store.insert("events", [*EVENT_COLUMNS[:FORM_2_EVENT], "batch_id"], columns, token=batch_id)
+    loader.recover()
+    load_all(loader)
+    assert_exactly_once(store, data, ids)
+    assert read_positions(data.folder).sequence == 1
+
+
 @pytest.mark.parametrize("arrived", [False, True], ids=["lost", "arrived"])
 def test_whole_rows_are_loaded_and_a_batch_of_them_in_flight_is_finished_under_its_token(
     store: Store, data: Data, arrived: bool
@@ -99,14 +144,15 @@ def test_whole_rows_are_loaded_and_a_batch_of_them_in_flight_is_finished_under_i
     path = data.segment(content)
     loader = data.loader(store)
     payload = encode_rows(Rows([event(each) for each in ids], [failed("no")]))
+    assert frame(payload, 50, 1) == content
     batch_id = loader._batch_id(1, _WHOLE_ROWS_SCHEMA, [Record(0, 0, 0, 0, 0, payload, 0)], [], [])
     ledger = Ledger(received=51, stored=50, rejected=1)
     manifest = Manifest(1, batch_id, [Range(path.name, 8, path.stat().st_size)], [], [], _WHOLE_ROWS_SCHEMA, ledger)
     (data.folder / "load" / "manifest.json").write_bytes(msgspec.json.encode(manifest))
     if arrived:
-        rows = [msgspec.to_builtins(event(each)) for each in ids]
+        rows = [msgspec.to_builtins(event(each))[:FORM_2_EVENT] for each in ids]
         columns = [*zip(*rows, strict=True), [batch_id] * len(rows)]
-        store.insert("events", [*EVENT_COLUMNS, "batch_id"], columns, token=batch_id)
+        store.insert("events", [*EVENT_COLUMNS[:FORM_2_EVENT], "batch_id"], columns, token=batch_id)
     loader.recover()
     data.segment(whole_record([event("another")]), record([event("and another")]))
     load_all(loader)
@@ -116,9 +162,9 @@ def test_whole_rows_are_loaded_and_a_batch_of_them_in_flight_is_finished_under_i
 def test_rows_of_a_newer_version_are_left_where_they_are_and_it_is_said_which_version_to_start(
     store: Store, data: Data
 ) -> None:
-    path = data.segment(frame(msgspec.msgpack.encode([3, [], [], [], []]), 1, 0))
+    path = data.segment(frame(msgspec.msgpack.encode([4, [], [], [], []]), 1, 0))
     loader = data.loader(store)
-    with pytest.raises(LoadError, match="rows of form 3, and this version reads 2; start the version that wrote them"):
+    with pytest.raises(LoadError, match="rows of form 4, and this version reads 3; start the version that wrote them"):
         loader.step(wait=False)
     assert path.exists()
 
@@ -128,6 +174,6 @@ def test_rows_shorter_than_any_version_wrote_are_not_taken_for_old_ones(data: Da
     payload = msgspec.msgpack.encode(([rows.events[0][: OLD_EVENT - 1]], []))
     data.segment(frame(payload, 1, 0))
     loader = data.loader(store)
-    with pytest.raises(LoadError, match="rows of 51 columns, and this version reads 52 to 56"):
+    with pytest.raises(LoadError, match="rows of 51 columns, and this version reads 52 to 67"):
         loader.step(wait=False)
     assert store.rows(f"SELECT count() FROM {store.database}.events") == [(0,)]
