@@ -47,7 +47,7 @@ crash: $(VENV)/.test tests/node_modules/.done ## The long crash test: 1,000 kill
 fuzz: $(VENV)/.test tests/node_modules/.done ## The long fuzz tests: hostile and compatibility mutations, funnels
 	FOOTFALL_TEST_MUTATIONS=1000000 "$(BIN)/python" -m pytest tests/plan/test_plan_hostile.py -n 2 -rP $(ARGS)
 	FOOTFALL_TEST_MUTATIONS=60000 "$(BIN)/python" -m pytest tests/plan/test_plan_compat_fuzz.py -n 2 -rP $(ARGS)
-	FOOTFALL_TEST_USERS=10000 "$(BIN)/python" -m pytest tests/sql/test_funnel.py -n 2 $(ARGS)
+	FOOTFALL_TEST_USERS=10000 "$(BIN)/python" -m pytest tests/sql/test_funnel.py tests/sql/test_funnel_kinds.py -n 2 $(ARGS)
 
 tag: js_sdk/node_modules/.done ## Build the tag from js_sdk/src
 	cd js_sdk && npm run --silent build

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 from sql.oracle import by_visitor, cut, people
@@ -13,8 +15,8 @@ Row = dict[str, Any]
 Unit = tuple[str, ...]
 
 COLUMNS = {
-    *("path", "host", "title", "channel", "utm_source", "utm_medium", "utm_campaign", "referrer_host"),
-    *("device_class", "browser", "os", "country", "language", "user_id"),
+    *("event", "path", "host", "title", "channel", "utm_source", "utm_medium", "utm_campaign", "utm_term"),
+    *("utm_content", "referrer_host", "device_class", "browser", "os", "country", "language", "user_id", "group_id"),
 }
 
 
@@ -38,14 +40,23 @@ def call(view: str, asked: Row) -> str:
 def meets(event: Row, condition: str) -> bool:
     """Whether the event meets a condition as step_events writes it."""
     name, *parts = condition.split(" & ")
-    if name not in ("*", event["event"]):
+    return name in ("*", event["event"]) and all(holds(event, part) for part in parts)
+
+
+def holds(event: Row, part: str) -> bool:
+    """Whether `name=value`, or another sign between them, is true of the event."""
+    found = re.fullmatch(r"([^=!<>]*)(!=|<=|>=|=|<|>)(.*)", part, re.DOTALL)
+    assert found is not None
+    key, sign, wanted = found.groups()
+    value = value_of(event, key)
+    if sign in ("=", "!="):
+        same = value.startswith(wanted[:-1]) if wanted.endswith("*") else value == wanted
+        return same == (sign == "=")
+    try:
+        left, right = float(value), float(wanted)
+    except ValueError:
         return False
-    for part in parts:
-        key, _, wanted = part.partition("=")
-        value = value_of(event, key)
-        if not (value.startswith(wanted[:-1]) if wanted.endswith("*") else value == wanted):
-            return False
-    return True
+    return {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[sign]
 
 
 def units(events: Iterable[Row], counted_by: str) -> dict[Unit, list[Row]]:
@@ -74,20 +85,22 @@ def person_of(visitor: str, history: Sequence[Row]) -> str:
 def chain(
     history: Sequence[Row], steps: Sequence[str], window_ms: int, until_ms: int, without: Sequence[str] = ()
 ) -> list[int]:
-    """The times of the chain that funnel_times speaks of: the longest, then the first to end, then the latest events.
+    """The times of the chain that funnel_chains speaks of: the longest, then the first to end, then the latest events.
 
     Tries every event for every step, so it is for short histories.
     """
     of_step = [[event["event_time"] for event in history if meets(event, step)] for step in steps]
-    excluded = [event["event_time"] for event in history if any(meets(event, condition) for condition in without)]
+    excluded = [
+        (begin, end, event["event_time"])
+        for begin, end, condition in (between(text, len(steps)) for text in without)
+        for event in history
+        if meets(event, condition)
+    ]
     best: list[int] = []
-
-    def rank(times: list[int]) -> tuple[int, int, list[int]]:
-        return (-len(times), times[-1], [-time for time in reversed(times)])
 
     def extend(times: list[int]) -> None:
         nonlocal best
-        if times and (not best or rank(times) < rank(best)):
+        if times and (not best or _rank(times) < _rank(best)):
             best = times
         if len(times) == len(steps):
             return
@@ -96,9 +109,82 @@ def chain(
                 continue
             if not times and time >= until_ms:
                 continue
-            if times and any(times[0] < at <= time for at in excluded):
+            longer = [*times, time]
+            if any(
+                len(longer) > begin and longer[begin - 1] < at <= longer[min(len(longer), end) - 1]
+                for begin, end, at in excluded
+            ):
                 continue
-            extend([*times, time])
+            extend(longer)
 
     extend([])
     return best
+
+
+def between(text: str, last: int) -> tuple[int, int, str]:
+    """The steps between which an excluded event must not be, and its condition."""
+    found = re.fullmatch(r"(\d+)-(\d+): (.*)", text)
+    return (int(found[1]), int(found[2]), found[3]) if found else (1, last, text)
+
+
+def strict_chain(
+    history: Sequence[Row], steps: Sequence[str], window_ms: int, until_ms: int, without: Sequence[str] = ()
+) -> list[int]:
+    """As chain, of events with no other between them that is a step or in without."""
+    counting = [event for event in history if any(meets(event, condition) for condition in (*steps, *without))]
+    counting.sort(key=lambda event: (event["event_time"], event["sequence"], event["message_id"]))
+    best: list[int] = []
+    for start in range(len(counting)):
+        times: list[int] = []
+        for event, step in zip(counting[start:], steps, strict=False):
+            time = event["event_time"]
+            if not meets(event, step) or (times and (time <= times[-1] or time - times[0] > window_ms)):
+                break
+            if not times and time >= until_ms:
+                break
+            times.append(time)
+        if times and (not best or _rank(times) < _rank(best)):
+            best = times
+    return best
+
+
+def set_in_any_order(
+    history: Sequence[Row], steps: Sequence[str], window_ms: int, until_ms: int, without: Sequence[str] = ()
+) -> list[int]:
+    """The times of events that meet most conditions within a window; of several the first to end, last to begin."""
+    excluded = [event["event_time"] for event in history if any(meets(event, condition) for condition in without)]
+    best: list[int] = []
+    for start in {event["event_time"] for event in history if any(meets(event, step) for step in steps)}:
+        if start >= until_ms:
+            continue
+        end = min([start + window_ms, *(at - 1 for at in excluded if at > start)])
+        times: list[int] = []
+        for condition in set(steps):
+            met = sorted(e["event_time"] for e in history if start <= e["event_time"] <= end and meets(e, condition))
+            times += met[: steps.count(condition)]
+        times.sort()
+        if not best or (-len(times), times[-1], -times[0]) < (-len(best), best[-1], -best[0]):
+            best = times
+    return best
+
+
+def _rank(times: list[int]) -> tuple[int, int, list[int]]:
+    """What the better chain has less of."""
+    return (-len(times), times[-1], [-time for time in reversed(times)])
+
+
+def period_of(day: date, kind: str) -> date:
+    """The first day of the day, week (from Monday) or month that a day is in."""
+    if kind == "week":
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if kind == "month" else day
+
+
+def period_after(first_day: date, kind: str) -> date:
+    """The first day of the next period."""
+    return period_of(first_day + timedelta(days={"day": 1, "week": 7, "month": 31}[kind]), kind)
+
+
+def period_before(first_day: date, kind: str) -> date:
+    """The first day of the period before."""
+    return period_of(first_day - timedelta(days=1), kind)

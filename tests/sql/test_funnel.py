@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from sql.events import START_MS, Event, filled, insert
-from sql.questions import call, chain, units, value_of
+from sql.questions import Unit, call, chain, units, value_of
 
 from collector.store import Store, StoreError
 
@@ -23,7 +23,7 @@ FUNNELS: dict[str, dict[str, Any]] = {
     "every step the same": {"steps": ["a"] * 4},
     "a page and a property": {"steps": ["page_view & path=/p*", "b & plan=pro", "*"]},
     "two conditions": {"steps": ["* & plan=pro & country=DE", "c & n=1"]},
-    "one step": {"steps": ["b"]},
+    "other signs": {"steps": ["* & n>=1.5", "* & plan!=free & event!=page*", "* & n<2"]},
     "an unknown event": {"steps": ["a", "never", "b"]},
     "any event": {"steps": ["*", "*", "*"]},
     "excluded": {"steps": ["a", "b", "c"], "without": ["page_view & path=/x"]},
@@ -33,10 +33,13 @@ FUNNELS: dict[str, dict[str, Any]] = {
     "by session": {"steps": ["a", "b", "c"], "counted_by": "session"},
     "sixteen steps": {"steps": ["a", "*"] * 8},
 }
+# An engine plans a query for longer than it works on a small crowd. So in the suite the server is asked these only; in
+# the long run all.
+OF_SERVER = ("a step twice", "other signs", "excluded and a step twice", "by person", "by session", "sixteen steps")
 
 
 # Of each funnel, of each visitor, person or session: the times of its chain.
-Chains = dict[str, dict[tuple[str, ...], list[int]]]
+Chains = dict[str, dict[Unit, list[int]]]
 
 
 @pytest.fixture(scope="module")
@@ -78,16 +81,17 @@ def parameters(asked: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def chains(events: list[Event], asked: dict[str, Any]) -> dict[tuple[str, ...], list[int]]:
+def chains(events: list[Event], asked: dict[str, Any]) -> dict[Unit, list[int]]:
     given = parameters(asked)
     window_ms = given["window_s"] * 1000
-    return {
+    found = {
         unit: chain(
             [e for e in history if given["since"] <= e["event_time"] < given["until"] + window_ms],
             *(given["steps"], window_ms, given["until"], given["without"]),
         )
         for unit, history in units(events, given["counted_by"]).items()
     }
+    return {unit: times for unit, times in found.items() if times}
 
 
 @pytest.fixture(scope="module")
@@ -95,51 +99,70 @@ def brute_force(crowd: list[Event]) -> Chains:
     return {name: chains(crowd, asked) for name, asked in FUNNELS.items()}
 
 
-def test_every_funnel_reaches_what_brute_force_reaches(store: Store, crowd: list[Event], brute_force: Chains) -> None:
-    insert(store, crowd, "crowd")
-    for name, asked in FUNNELS.items():
-        levels = store.rows(
-            f"SELECT level, count() FROM {store.database}.{call('funnel_levels', parameters(asked))} GROUP BY level"
-        )
-        reached = Counter(len(times) for times in brute_force[name].values())
-        assert {level: count for level, count in levels if level} == {n: reached[n] for n in reached if n}, name
-
-
-@pytest.mark.parametrize("name", ["excluded", "an unknown event", "by person"])
-def test_a_funnel_counts_whoever_reached_a_step_in_it_and_in_all_before(
-    store: Store, crowd: list[Event], brute_force: Chains, name: str
+def test_every_funnel_reaches_what_brute_force_reaches_and_when(
+    store: Store, place: str, crowd: list[Event], brute_force: Chains
 ) -> None:
     insert(store, crowd, "crowd")
-    asked = FUNNELS[name]
-    levels = {unit: len(times) for (unit,), times in brute_force[name].items() if times}
-    found = store.rows(
-        f"SELECT counted_id, level FROM {store.database}.{call('funnel_levels', parameters(asked))} WHERE level > 0"
-    )
-    assert dict(found) == levels
-    reached = [sum(level >= step for level in levels.values()) for step in range(1, len(asked["steps"]) + 1)]
-    rows = store.rows(f"SELECT * FROM {store.database}.{call('funnel', parameters(asked))}")
-    assert [row[:4] for row in rows] == [("", i + 1, asked["steps"][i], reached[i]) for i in range(len(reached))]
-    for i, (*_, share_of_first, share_of_previous, lost) in enumerate(rows):
-        before = reached[i - 1] if i else reached[0]
-        assert share_of_first == reached[i] / reached[0]
-        assert share_of_previous == (reached[i] / before if before else None)
-        assert lost == before - reached[i]
+    for name, asked in FUNNELS.items():
+        if place.startswith("http") and name not in OF_SERVER and USERS == 400:
+            continue
+        expected, given = brute_force[name], parameters(asked)
+        levels = store.rows(
+            f"SELECT counted_id, level FROM {store.database}.{call('funnel_levels', given)} WHERE level > 0"
+        )
+        if asked.get("counted_by") == "session":  # whose id is a hash
+            assert Counter(level for _, level in levels) == Counter(map(len, expected.values())), name
+        else:
+            assert dict(levels) == {unit[0]: len(times) for unit, times in expected.items()}, name
+        rows = store.rows(f"SELECT times FROM {store.database}.{call('funnel_chains', given | {'kind': 'ordered'})}")
+        assert sorted(times for (times,) in rows) == sorted(expected.values()), name
 
 
-def test_the_times_of_every_funnel_are_those_of_brute_force(
+def test_a_funnel_counts_whoever_reached_a_step_in_it_and_in_all_before(
     store: Store, crowd: list[Event], brute_force: Chains
 ) -> None:
     insert(store, crowd, "crowd")
-    for name, asked in FUNNELS.items():
-        found = [times for times in brute_force[name].values() if times]
-        expected = []
-        for step in range(2, len(asked["steps"]) + 1):
-            came = [times for times in found if len(times) >= step]
-            if came:
-                last = sorted(times[step - 1] - times[step - 2] for times in came)
-                total = sorted(times[step - 1] - times[0] for times in came)
-                expected.append((step, len(came), middle(last), ninetieth(last), middle(total), ninetieth(total)))
-        assert store.rows(f"SELECT * FROM {store.database}.{call('funnel_times', parameters(asked))}") == expected, name
+    for name in ("excluded", "an unknown event"):
+        asked = FUNNELS[name]
+        levels = [len(times) for times in brute_force[name].values()]
+        reached = [sum(level >= step for level in levels) for step in range(1, len(asked["steps"]) + 1)]
+        rows = store.rows(f"SELECT * FROM {store.database}.{call('funnel', parameters(asked))}")
+        assert [row[:4] for row in rows] == [("", i + 1, asked["steps"][i], reached[i]) for i in range(len(reached))]
+        for i, (*_, share_of_first, share_of_previous, lost) in enumerate(rows):
+            before = reached[i - 1] if i else reached[0]
+            assert share_of_first == reached[i] / reached[0]
+            assert share_of_previous == (reached[i] / before if before else None)
+            assert lost == before - reached[i]
+
+
+def test_times_are_quantiles_of_the_chains_and_a_breakdown_takes_the_value_of_the_first_step(
+    store: Store, crowd: list[Event], brute_force: Chains
+) -> None:
+    insert(store, crowd, "crowd")
+    asked, found = FUNNELS["a step twice"], brute_force["a step twice"]
+    expected = []
+    for step in range(2, len(asked["steps"]) + 1):
+        came = [times for times in found.values() if len(times) >= step]
+        last = sorted(times[step - 1] - times[step - 2] for times in came)
+        total = sorted(times[step - 1] - times[0] for times in came)
+        expected.append((step, len(came), middle(last), ninetieth(last), middle(total), ninetieth(total)))
+    assert store.rows(f"SELECT * FROM {store.database}.{call('funnel_times', parameters(asked))}") == expected
+
+    began: dict[str, Counter[int]] = defaultdict(Counter)
+    histories = units(crowd, "visitor")
+    for unit, times in found.items():
+        first = min(
+            (e["event_time"], e["sequence"], value_of(e, "plan"))
+            for e in histories[unit]
+            if e["event"] == "a" and e["event_time"] >= SINCE_MS
+        )
+        began[first[2]][len(times)] += 1
+    by_plan = call("funnel", parameters(asked | {"breakdown": "plan"}))
+    assert store.rows(f"SELECT dimension, step, reached FROM {store.database}.{by_plan}") == [
+        (value, step, sum(count for level, count in began[value].items() if level >= step))
+        for value in sorted(began)
+        for step in (1, 2, 3)
+    ]
 
 
 def middle(values: list[int]) -> int:
@@ -150,29 +173,10 @@ def ninetieth(values: list[int]) -> int:
     return values[min(int(0.9 * len(values)), len(values) - 1)]
 
 
-def test_a_breakdown_takes_the_value_of_the_first_step(store: Store, crowd: list[Event]) -> None:
-    insert(store, crowd, "crowd")
-    asked = {"steps": ["a", "b"], "breakdown": "plan"}
-    began: dict[str, Counter[int]] = defaultdict(Counter)
-    for (visitor,), history in units(crowd, "visitor").items():
-        times = chains(history, asked)[visitor,]
-        if times:
-            first = min(
-                (e["event_time"], e["sequence"], value_of(e, "plan"))
-                for e in history
-                if e["event"] == "a" and e["event_time"] >= SINCE_MS
-            )
-            began[first[2]][len(times)] += 1
-    rows = store.rows(f"SELECT dimension, step, reached FROM {store.database}.{call('funnel', parameters(asked))}")
-    assert rows == [
-        (value, step, sum(count for level, count in began[value].items() if level >= step))
-        for value in sorted(began)
-        for step in (1, 2)
-    ]
-
-
-@pytest.mark.parametrize("view", ["funnel", "funnel_times", "funnel_levels"])
-def test_an_empty_funnel_a_reversed_range_and_an_unknown_source_have_no_rows(store: Store, view: str) -> None:
+@pytest.mark.parametrize("place", ["chdb"], indirect=True)  # sentences of the views, which every engine says
+def test_an_empty_funnel_a_reversed_range_and_an_unknown_source_have_no_rows_and_nonsense_is_refused(
+    store: Store,
+) -> None:
     insert(store, [filled({"message_id": "1", "at": 0, "event": "a", "type": "track"})], "one")
     nothing: list[dict[str, Any]] = [
         {"steps": []},
@@ -180,10 +184,14 @@ def test_an_empty_funnel_a_reversed_range_and_an_unknown_source_have_no_rows(sto
         {"steps": ["a", "b"], "source_id": "nobody"},
     ]
     for asked in nothing:
-        assert store.rows(f"SELECT * FROM {store.database}.{call(view, parameters(asked))}") == [], asked
-
-
-def test_a_funnel_with_too_many_steps_is_refused(store: Store) -> None:
-    insert(store, [filled({"message_id": "1", "at": 0, "event": "a", "type": "track"})], "one")
-    with pytest.raises(StoreError, match="more than 16 steps"):
-        store.rows(f"SELECT * FROM {store.database}.{call('funnel', parameters({'steps': ['a'] * 17}))}")
+        assert store.rows(f"SELECT * FROM {store.database}.{call('funnel', parameters(asked))}") == [], asked
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({"steps": ["a"] * 17}, "more than 16 steps"),
+        ({"steps": ["a"], "window_s": 0}, "window_s is 0"),
+        ({"steps": ["a"], "without": ["b"], "window_s": 4_000_000_000}, "more than ten years"),
+        ({"steps": ["a"], "counted_by": "people"}, "counted_by is visitor, person or session"),
+        ({"steps": ["a & path"]}, "a part without a sign"),
+    ]
+    for asked, sentence in refused:
+        with pytest.raises(StoreError, match=sentence):
+            store.rows(f"SELECT * FROM {store.database}.{call('funnel', parameters(asked))}")

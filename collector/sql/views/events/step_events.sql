@@ -1,35 +1,49 @@
 -- step_events: which events are which step of a question.
 --
--- Question    Which events fulfil these conditions? funnel, funnel_times, retention and attribution stand on it.
+-- Question    Which events fulfil these conditions? Funnels, retention, attribution and others stand on it.
 -- Parameters  source_id   String.
 --             steps       Array(String), one condition a step. A condition is the name of an event, or `*` for any, and
 --                         then any number of ` & name=value`, all of which must hold:
 --                           'purchase'    'page_view & path=/pricing'    'page_view & path=/blog/*'
---                           'sign_up & plan=pro & device_class=mobile'
---                         A name is one of the columns path, host, title, channel, utm_source, utm_medium,
---                         utm_campaign, referrer_host, device_class, browser, os, country, language, user_id, or else a
---                         property. A `*` at the end of a value stands for whatever follows.
+--                           'sign_up & plan=pro & device_class!=mobile'    'purchase & quantity>=3'
+--                         A name is one of the columns event, path, host, title, channel, utm_source, utm_medium,
+--                         utm_campaign, utm_term, utm_content, referrer_host, device_class, browser, os, country,
+--                         language, user_id, group_id, or else a property. The signs are = and !=, and for numbers
+--                         < <= > >=. A `*` at the end of a value stands for whatever follows. What an event does not
+--                         have is empty, and no number.
 --             counted_by  String: 'visitor', 'person' (as in visitors) or 'session'.
 --             breakdown   String: a name as in a condition, or '' for none.
 --             since, until   DateTime64(3): event_time from, and before.
 -- Grain       One row per event and step that it is: one event may be several.
 -- Reads       human_events, visitors, sessions
--- Definition  step is the number of the condition, from 1. dimension is the event's own value of the breakdown. counted_id
---             is a visitor_id, person_id or session_id.
---             value and currency are as in events.
+-- Definition  step is the number of the condition, from 1. dimension is the event's own value of the breakdown.
+--             counted_id is a visitor_id, person_id or session_id. value and currency are as in events.
 -- Exact       Yes.
 -- Time        event_time, UTC.
--- Cost        Reads the columns that are named, and of events without conditions only their name. By person or session
---             it reads visitors or sessions too.
+-- Cost        Reads the columns that are named, and of events without conditions only their name; the properties only
+--             when one is named. By person or session it reads visitors or sessions too.
 -- Test        tests/sql/test_funnel.py
 CREATE OR REPLACE VIEW {database}.step_events AS
 WITH
+    -- What is asked for is found without lambdas: so it is a constant, and columns that are not asked for are not read.
+    concat(arrayStringConcat({steps:Array(String)}), ' & ', {breakdown:String}, '=') AS asked,
+    arrayDistinct(extractAll(asked, ' & ([^=!<>]*)[=!<>]')) AS names,
+    position(arrayStringConcat({steps:Array(String)}), ' & ') > 0 AS has_parts,
     arrayMap(condition -> splitByString(' & ', condition), {steps:Array(String)}) AS parts_of,
     arrayMap(parts -> parts[1], parts_of) AS event_of,
-    arrayMap(parts -> arrayMap(part -> splitByString('=', part, 2)[1], arraySlice(parts, 2)), parts_of) AS names_of,
-    arrayMap(parts -> arrayMap(part -> splitByString('=', part, 2)[2], arraySlice(parts, 2)), parts_of) AS values_of,
-    -- All that is asked for, as one text: a constant without lambdas, so that what is not asked for is not read.
-    concat(arrayStringConcat({steps:Array(String)}), ' & ', {breakdown:String}, '=') AS asked,
+    -- Of each step, of each part: the place of its name in names, the sign, the value, whether a `*` ends it.
+    arrayMap(
+        parts -> arrayMap(
+            part -> (
+                indexOf(names, extract(part, '^[^=!<>]*')),
+                extract(part, '^[^=!<>]*(!=|<=|>=|=|<|>)') AS sign,
+                extract(part, '(?s)^[^=!<>]*(?:!=|<=|>=|=|<|>)(.*)$') AS wanted,
+                endsWith(wanted, '*')
+            ),
+            arraySlice(parts, 2)
+        ),
+        parts_of
+    ) AS tests_of,
     arrayFilter((step, name) -> name = '*', arrayEnumerate(event_of), event_of) AS steps_of_any,
     mapFromArrays(
         arrayDistinct(event_of),
@@ -50,28 +64,48 @@ SELECT
 FROM
 (
     WITH
-        -- A column that is not needed is the constant '', and is not read.
-        name -> multiIf(
-            name = 'path', if(position(asked, ' & path=') > 0, path, ''),
-            name = 'host', if(position(asked, ' & host=') > 0, host::String, ''),
-            name = 'title', if(position(asked, ' & title=') > 0, title, ''),
-            name = 'channel', if(position(asked, ' & channel=') > 0, channel::String, ''),
-            name = 'utm_source', if(position(asked, ' & utm_source=') > 0, utm_source::String, ''),
-            name = 'utm_medium', if(position(asked, ' & utm_medium=') > 0, utm_medium::String, ''),
-            name = 'utm_campaign', if(position(asked, ' & utm_campaign=') > 0, utm_campaign::String, ''),
-            name = 'referrer_host', if(position(asked, ' & referrer_host=') > 0, referrer_host::String, ''),
-            name = 'device_class', if(position(asked, ' & device_class=') > 0, device_class::String, ''),
-            name = 'browser', if(position(asked, ' & browser=') > 0, browser::String, ''),
-            name = 'os', if(position(asked, ' & os=') > 0, os::String, ''),
-            name = 'country', if(position(asked, ' & country=') > 0, country::String, ''),
-            name = 'language', if(position(asked, ' & language=') > 0, language::String, ''),
-            name = 'user_id', if(position(asked, ' & user_id=') > 0, user_id, ''),
-            ifNull(property[name], '')
-        ) AS value_of,
-        (name, wanted) -> if(
-            endsWith(wanted, '*'),
-            startsWith(value_of(name), substring(wanted, 1, length(wanted) - 1)),
-            value_of(name) = wanted
+        arrayMap(
+            name -> multiIf(
+                name = 'event', if(has(names, 'event'), event::String, ''),
+                name = 'path', if(has(names, 'path'), path, ''),
+                name = 'host', if(has(names, 'host'), host::String, ''),
+                name = 'title', if(has(names, 'title'), title, ''),
+                name = 'channel', if(has(names, 'channel'), channel::String, ''),
+                name = 'utm_source', if(has(names, 'utm_source'), utm_source::String, ''),
+                name = 'utm_medium', if(has(names, 'utm_medium'), utm_medium::String, ''),
+                name = 'utm_campaign', if(has(names, 'utm_campaign'), utm_campaign::String, ''),
+                name = 'utm_term', if(has(names, 'utm_term'), utm_term, ''),
+                name = 'utm_content', if(has(names, 'utm_content'), utm_content, ''),
+                name = 'referrer_host', if(has(names, 'referrer_host'), referrer_host::String, ''),
+                name = 'device_class', if(has(names, 'device_class'), device_class::String, ''),
+                name = 'browser', if(has(names, 'browser'), browser::String, ''),
+                name = 'os', if(has(names, 'os'), os::String, ''),
+                name = 'country', if(has(names, 'country'), country::String, ''),
+                name = 'language', if(has(names, 'language'), language::String, ''),
+                name = 'user_id', if(has(names, 'user_id'), user_id, ''),
+                name = 'group_id', if(has(names, 'group_id'), group_id, ''),
+                if(
+                    hasAll(
+                        [
+                            '', 'event', 'path', 'host', 'title', 'channel', 'utm_source', 'utm_medium', 'utm_campaign',
+                            'utm_term', 'utm_content', 'referrer_host', 'device_class', 'browser', 'os', 'country',
+                            'language', 'user_id', 'group_id'
+                        ],
+                        names
+                    ),
+                    '',
+                    ifNull(property[name], '')
+                )
+            ),
+            names
+        ) AS values,
+        (found, sign, wanted, is_open) -> multiIf(
+            sign IN ('=', '!='),
+            if(is_open, startsWith(found, substring(wanted, 1, length(wanted) - 1)), found = wanted) = (sign = '='),
+            sign = '<', toFloat64OrNull(found) < toFloat64OrNull(wanted),
+            sign = '<=', toFloat64OrNull(found) <= toFloat64OrNull(wanted),
+            sign = '>', toFloat64OrNull(found) > toFloat64OrNull(wanted),
+            toFloat64OrNull(found) >= toFloat64OrNull(wanted)
         ) AS holds,
         if(empty(steps_of_any) OR notEmpty(steps_of[event]), steps_of[event], steps_of_any) AS candidates
     SELECT
@@ -81,14 +115,17 @@ FROM
         value,
         currency,
         if(
-            position(arrayStringConcat({steps:Array(String)}), ' & ') = 0,
-            candidates,
+            has_parts,
             arrayFilter(
-                step -> arrayAll((name, wanted) -> holds(name, wanted), names_of[step], values_of[step]),
+                step -> arrayAll(
+                    part -> ifNull(holds(values[part.1], part.2, part.3, part.4), 0),
+                    tests_of[step]
+                ),
                 candidates
-            )
+            ),
+            candidates
         ) AS matched,
-        if({breakdown:String} = '', '', value_of({breakdown:String})) AS dimension,
+        if({breakdown:String} = '', '', values[indexOf(names, {breakdown:String})]) AS dimension,
         multiIf(
             {counted_by:String} = 'person', person.id,
             {counted_by:String} = 'session', session.id,
@@ -112,4 +149,12 @@ FROM
         AND event_.event_time >= {since:DateTime64(3, 'UTC')}
         AND event_.event_time < {until:DateTime64(3, 'UTC')}
         AND (has(event_of, '*') OR event_.event IN event_of)
+        AND NOT throwIf(
+            {counted_by:String} NOT IN ('visitor', 'person', 'session'),
+            'counted_by is visitor, person or session'
+        )
+        AND NOT throwIf(
+            countSubstrings(asked, ' & ') != length(extractAll(asked, ' & ([^=!<>]*)[=!<>]')),
+            'a condition has a part without a sign; write it as name=value, with one of = != < <= > >='
+        )
 )

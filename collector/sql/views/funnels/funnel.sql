@@ -6,7 +6,7 @@
 --             window_s    UInt32: seconds, from the first step to the last; at least 1.
 --             since, until   DateTime64(3): the first step is from `since` and before `until`; later ones may be later.
 --             counted_by  String: 'visitor', 'person' or 'session'.
---             without     Array(String): events that must not be on the way; [] for none.
+--             without     Array(String): conditions of events that must not be on the way; [] for none.
 --             breakdown   String: one answer for each value that it has at the first step; '' for one answer.
 --                 SELECT * FROM funnel(source_id = 'shop', steps = ['page_view & path=/pricing', 'sign_up'],
 --                     window_s = 604800, since = '2026-11-01', until = '2026-12-01', counted_by = 'person',
@@ -16,6 +16,7 @@
 -- Definition  Step n is reached by a chain of n different events, one for each step in order, each at least a
 --             millisecond later than the one before, the last at most window_s seconds after the first, with any other
 --             events in between but those of `without`. Whoever reaches a step counts once in it and in all before it.
+--               step, condition    Its number, from 1, and its condition.
 --               reached            How many.
 --               share_of_first     reached divided by those of step 1.
 --               share_of_previous  reached divided by those of the step before; 1 for step 1.
