@@ -1,7 +1,8 @@
 """Bring a database up to date: numbered table files once each and in order, then every view.
 
     sql/tables/NNN_name.sql --once, in order--> tables --recorded in--> migrations (number, name, checksum, applied_at)
-    sql/views/ROOM/NAME.sql --when any file changed--> views, each after the views it reads
+    sql/views/ROOM/NAME.sql --when any file changed--> views, each after the views it reads,
+                                                            with comments from its header (catalogue.py)
     the tracking plan --publish.py--> one typed view per event
 
 Safe to run twice, to be killed at any point and to run twice at once: every statement is IF NOT EXISTS or OR REPLACE,
@@ -15,8 +16,9 @@ from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from collector.catalogue import catalogue, commented
 from collector.paths import SQL_DIR
 from collector.plan.model import Plan
 from collector.publish import pending_views, publish_views
@@ -81,8 +83,9 @@ def migrate(store: Store, sql_dir: Path = SQL_DIR, plan: Plan | None = None) -> 
     for file in missing:
         _run(store, file)
         _record(store, file.number, file.name, file.checksum)
+    described = catalogue(sql_dir) if outdated else {}
     for file in outdated:
-        _run(store, file)
+        _run(store, structs.replace(file, text=commented(file.text, described[Path(file.name).stem])))
     if outdated:
         _record(store, VIEWS_NUMBER, VIEWS_NAME, _views_checksum(tables, views))
     return [file.name for file in missing + outdated] + (publish_views(store, plan) if plan is not None else [])

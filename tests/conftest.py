@@ -61,7 +61,7 @@ class Databases:
         for name, made in definitions(store):
             if name not in known:
                 store.command(
-                    f"DROP {'VIEW' if made.startswith('CREATE VIEW') else 'TABLE'} {store.database}.`{name}` SYNC"
+                    f"DROP {'TABLE' if made.startswith('CREATE ') else 'VIEW'} {store.database}.`{name}` SYNC"
                 )
         if definitions(store) != before:
             store.command(f"DROP DATABASE IF EXISTS {store.database} SYNC")
@@ -84,11 +84,14 @@ Definitions = list[tuple[str, str]]
 
 
 def definitions(store: Store) -> Definitions:
-    """All tables and views of a database, and how they were made."""
-    rows = store.rows(
-        f"SELECT name, create_table_query FROM system.tables WHERE database = '{store.database}' ORDER BY name"
-    )
-    return [(str(name), str(made)) for name, made in rows]
+    """All tables with how they were made, and all views with their ids: one that is made again has another.
+
+    The text of a view is composed for each question, which costs 3 ms of CPU a view.
+    """
+    of = f"FROM system.tables WHERE database = '{store.database}' AND engine"
+    tables = store.rows(f"SELECT name, create_table_query {of} != 'View' ORDER BY name")
+    views = store.rows(f"SELECT name, toString(uuid) {of} = 'View' ORDER BY name")
+    return [(str(name), str(made)) for name, made in [*tables, *views]]
 
 
 @pytest.fixture(scope="session")

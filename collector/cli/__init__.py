@@ -11,11 +11,15 @@ import click
 import msgspec
 
 from collector import __version__
-from collector.cli.options import Failure, print_json, with_data, with_server
+from collector.cli.geo import geo
+from collector.cli.options import Failure, print_json, settings_of, with_data, with_server
 from collector.cli.plan import plan
+from collector.cli.views import views
 from collector.config import Settings, masked
 
 FAILED = 2
+# `footfall doctor --data` without a directory.
+THE_DATA = "\0"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -287,14 +291,23 @@ def sources_disable(settings: Settings, source: str, as_json: bool) -> None:
 
 @command.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@with_data
-def doctor(settings: Settings, as_json: bool) -> int:
+@click.option("--quality", is_flag=True, help="Judge the data instead: what stopped, fails, is late, double or empty.")
+@click.option("--data", metavar="[DIR]", is_flag=False, flag_value=THE_DATA,
+              help="Data directory (default: footfall-data); without DIR the same as --quality.")  # fmt: skip
+@click.option("--config", metavar="FILE", help="TOML file of settings.")
+def doctor(as_json: bool, quality: bool, data: str | None, config: str | None) -> int:
     """Look at everything; exit 1 if something is wrong.
 
     Also accounts for every event: received = stored + spooled + deduplicated + rejected + dropped.
+
+    With --data (or --quality) it looks at what came in the last two weeks: events that stopped, came less or more than
+    on these days of the week before, fail, come late or twice, lack a property, or are of wrong clocks and bots.
     """
     from collector.cli.doctor import examine
 
+    settings = settings_of(data=None if data == THE_DATA else data, config=config)
+    if quality or data == THE_DATA:
+        return _doctor_of_data(settings, as_json)
     diagnosis = examine(settings)
     if as_json:
         print_json(diagnosis)
@@ -302,6 +315,21 @@ def doctor(settings: Settings, as_json: bool) -> int:
         for check in diagnosis.checks:
             click.echo(f"{'ok   ' if check.ok else 'WRONG'}  {check.name}: {check.says}")
     return 0 if diagnosis.ok else 1
+
+
+def _doctor_of_data(settings: Settings, as_json: bool) -> int:
+    from collector.cli.doctor_data import examine_data
+    from collector.cli.plan.reading import reading
+    from collector.clock import now_ms
+
+    with reading(settings, "footfall doctor") as session:
+        found = examine_data(session.ask, now_ms())
+    if as_json:
+        print_json(found)
+    else:
+        for sentence in found.says:
+            click.echo(f"{'ok   ' if found.ok else 'WRONG'}  {sentence}")
+    return 0 if found.ok else 1
 
 
 @command.command()
@@ -341,6 +369,8 @@ def config(settings: Settings) -> None:
 
 
 command.add_command(plan)
+command.add_command(geo)
+command.add_command(views)
 
 
 @command.command()

@@ -21,6 +21,7 @@ NETWORK_MS = 200
 _EMPTY: dict[str, Any] = {
     "event_version": 1,
     "sequence": 0,
+    "asn": 0,
     "sent_at": None,
     "screen_width": 0,
     "screen_height": 0,
