@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -33,6 +34,7 @@ COLUMNS_FILE = "columns.json"
 _PART = re.compile(rf"^({'|'.join(PARTS)}) +(?=\S)")
 _INDENT = 12  # of a part's text, after the comment's `-- `
 _PLACEHOLDER = re.compile(r"\{(\w+):([^{}]+)\}")
+_COMMENT_LINE = re.compile(r"^\s*--.*\n?", re.MULTILINE)
 # `name  What it is.` or `one, other  What they are.`
 _ENTRY = re.compile(r"^( *)(\w+(?:, \w+)*) {2,}(\S.*)$")
 _TABLE_COLUMN = re.compile(
@@ -82,7 +84,7 @@ class Parameter(Struct, frozen=True):
 
 
 class Column(Struct, frozen=True):
-    """One column of a view; `type` and `says` are empty where they are not known."""
+    """One column of a view as it ships; `says` is empty where nothing explains it."""
 
     name: str
     type: str
@@ -138,24 +140,28 @@ def _catalogue(sql_dir: Path) -> Mapping[str, View]:
 def commented(text: str, view: View) -> str:
     """A view's file, so that the database itself says what the view and its columns mean.
 
-    The comment of the view stands in its CREATE, which costs nothing; those of its columns in one ALTER after it, which
-    passes over what the view does not have. A view with parameters has no columns in the database.
+    All in the one CREATE: an ALTER after it would meet the view of another collector that starts at the same moment. A
+    view with parameters has no columns in the database.
     """
     if not view.title:
         return text
     about = literal(f"{_sentence(view.title)} {view.question}".strip())
-    made = re.sub(
+    columns = ",\n".join(f"    `{one.name}` {one.type} COMMENT {literal(one.says)}" for one in view.columns)
+    listed = f"\n(\n{columns}\n)\n" if columns and not view.parameters else " "
+    return re.sub(
         rf"^(CREATE OR REPLACE VIEW \{{database\}}\.{view.name}) AS$",
-        lambda found: f"{found[1]} COMMENT {about} AS",
+        lambda found: f"{found[1]}{listed}COMMENT {about} AS",
         text,
         count=1,
         flags=re.MULTILINE,
     )
-    columns = [f"COMMENT COLUMN IF EXISTS `{one.name}` {literal(one.says)}" for one in view.columns if one.says]
-    if view.parameters or not columns:
-        return made
-    altering = f"ALTER TABLE {{database}}.{view.name} {', '.join(columns)}"
-    return f"{made.rstrip().rstrip(';')};\n{altering}\n"
+
+
+def checksum_of(sql_dir: Path) -> str:
+    """Of all tables and views, without what is said of them: whether what is written down of their columns holds."""
+    files = sorted(sql_dir.rglob("*.sql"), key=lambda path: path.name)
+    code = [f"{path.name}\0{_COMMENT_LINE.sub('', path.read_text(encoding='utf-8'))}" for path in files]
+    return sha256("\0".join(code).encode()).hexdigest()
 
 
 # Reading a file
@@ -249,7 +255,10 @@ class _Written(Struct, frozen=True):
 
 def _types(sql_dir: Path) -> dict[str, dict[str, str]]:
     path = sql_dir / COLUMNS_FILE
-    return msgspec.json.decode(path.read_bytes(), type=_Written).columns if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    written = msgspec.json.decode(path.read_bytes(), type=_Written)
+    return written.columns if written.checksum == checksum_of(sql_dir) else {}
 
 
 # What a column means
