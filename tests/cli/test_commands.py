@@ -165,6 +165,20 @@ def test_a_port_in_use_is_refused(collector: Serving, tmp_path: Path) -> None:
     assert f"cannot listen on 127.0.0.1:{collector.port}" in done.stderr
 
 
+def test_a_data_directory_in_use_is_refused_in_one_sentence_that_names_the_process(collector: Serving) -> None:
+    refused = footfall("serve", "--data", collector.data_dir, "--port", "0")
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert f"process {collector.process.pid} (footfall serve)" in refused.stderr
+    assert "--data" in refused.stderr
+    # The one that runs is not disturbed.
+    event = {"type": "track", "event": "undisturbed", "anonymousId": "v"}
+    assert collector.send(event).status == 200
+    collector.sql_until(
+        "SELECT count() AS n FROM events WHERE event = 'undisturbed'", lambda rows: int(rows[0]["n"]) == 1
+    )
+
+
 def test_doctor_proves_the_accounting_and_says_ok(collector: Serving) -> None:
     collector.send({"type": "track", "event": "counted", "anonymousId": "a"}, {"type": "track", "anonymousId": "a"})
     collector.until_loaded()

@@ -40,19 +40,6 @@ def test_events_that_were_never_loaded_are_there_for_whoever_asks_after_the_stop
         assert_stored(collector.sql(COUNT_ALL), senders)
 
 
-def test_a_data_directory_in_use_is_refused_in_one_sentence_that_names_the_process(tmp_path: Path) -> None:
-    with serving(tmp_path / "data") as collector:
-        collector.send({"type": "track", "event": "before", "messageId": "a", "anonymousId": "v"})
-        refused = footfall("serve", "--data", tmp_path / "data", "--port", "0")
-        assert refused.returncode == 2
-        assert refused.stderr.count("\n") == 1
-        assert f"process {collector.process.pid} (footfall serve)" in refused.stderr
-        assert "--data" in refused.stderr
-        # The one that runs is not disturbed.
-        assert collector.send({"type": "track", "event": "after", "messageId": "b", "anonymousId": "v"}).status == 200
-        collector.sql_until("SELECT count() AS n FROM events", lambda rows: int(rows[0]["n"]) == 2)
-
-
 def test_children_of_a_killed_supervisor_end_by_themselves_and_a_new_collector_starts_at_once(tmp_path: Path) -> None:
     port = fixed_port()
     collector = start(tmp_path / "data", port, "--workers", "2")
