@@ -49,6 +49,10 @@ _VALUES = {
     "counted_by": "'visitor'",
     "steps": "['page_view', 'purchase']",
     "window_s": "604800",
+    "kind": "'ordered'",
+    "period": "'week'",
+    "touch": "'channel'",
+    "goal": "'purchase'",
 }
 
 # Columns that mean the same wherever they stand, and that no header explains.

@@ -179,6 +179,8 @@ def _explaining() -> Iterator[None]:
         yield
     except ClickHouseError as error:
         text = re.sub(r" \(for url [^)]*\)?$", "", str(error).strip().split("\n")[0])
+        # Behind the sentence of a view that refuses what it is asked, ClickHouse tells its plan of the query.
+        text = re.sub(r": while executing 'FUNCTION .*\bthrowIf\(.*", "", text)
         raise StoreError(
             text.rpartition("DB::Exception: ")[2],
             transient=isinstance(error, OperationalError),
