@@ -69,8 +69,8 @@ class Publisher:
         pause = LOOK_SECONDS
         while True:
             try:
-                for done in self.look(store):
-                    log.info("applied %s", done)
+                if done := self.look(store):
+                    log.info("applied %s", ", ".join(done))
                 pause = LOOK_SECONDS
             except Exception as error:
                 # Whatever it is: this thread must not end in silence.

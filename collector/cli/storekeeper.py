@@ -127,8 +127,10 @@ class Keeper:
                 transient=True,
             )
         self._load_lane = self._load_lane or Store(settings.dsn)
-        for applied in migrate(self._load_lane):
-            log.info("applied %s", applied)
+        if applied := migrate(self._load_lane):
+            tables = [name for name in applied if name[0].isdigit()]
+            views = len(applied) - len(tables)
+            log.info("applied %s", ", ".join(tables + ([f"{views} views"] if views else [])))
         self._view_lane = self._view_lane or Store(settings.dsn)
         self._query_lane = self._query_lane or Store(settings.dsn, read_only=True)
         self._loader = Loader(

@@ -32,7 +32,7 @@ PAGE_ROWS = 500  # of at most some 100 KB each
 
 _COLUMNS = (
     "source_id, toUnixTimestamp64Milli(received_at), message_id, reason, pointer, event, visitor_id, "
-    "toUnixTimestamp64Milli(sent_at), user_agent, country, context, raw, environment"
+    "toUnixTimestamp64Milli(sent_at), user_agent, country, context, raw, environment, violations, plan_hash"
 )
 
 
@@ -52,6 +52,8 @@ class FailedEvent(Struct, array_like=True, frozen=True, gc=False):
     context: str
     raw: str
     environment: str
+    violations: list[str]
+    plan_hash: str
 
     @property
     def name(self) -> str:

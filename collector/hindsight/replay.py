@@ -15,6 +15,7 @@ from msgspec import Struct, field
 
 from collector.hindsight.ask import Ask, in_parts, rows
 from collector.hindsight.failed import PAGE_ROWS, FailedEvent, Wanted, again, pages
+from collector.hindsight.refusals import Refusals
 from collector.hindsight.segment import Replayer
 from collector.pipeline import Tools
 from collector.plan.values import literal
@@ -68,6 +69,7 @@ def replay(ask: Ask, tools: Tools, wanted: Wanted, into: Replayer | None, page_r
     """
     done = Replayed()
     seen: set[int] = set()
+    refusals = Refusals(ask, tools.plan)
     for page in pages(ask, wanted, page_rows):
         accepted: list[tuple[FailedEvent, EventRow]] = []
         for failed in page:
@@ -75,7 +77,11 @@ def replay(ask: Ask, tools: Tools, wanted: Wanted, into: Replayer | None, page_r
             tally.failed += 1
             retried = again(failed, tools)
             if retried is not None and retried.row is not None:
-                accepted.append((failed, retried.row))
+                if reason := refusals.standing(failed, retried.row):
+                    tally.still_failing += 1
+                    tally.still[reason] = tally.still.get(reason, 0) + 1
+                else:
+                    accepted.append((failed, retried.row))
             elif retried is not None and retried.outcome.dropped:
                 tally.dropped += 1
             else:

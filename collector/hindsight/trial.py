@@ -19,6 +19,7 @@ from msgspec import Struct, field
 
 from collector.hindsight.ask import Ask, rows, since, text_columns
 from collector.hindsight.failed import Wanted, again, pages
+from collector.hindsight.refusals import Refusals
 from collector.pipeline import Tools
 from collector.plan import Checked, CompiledPlan, Violation
 from collector.plan.fast import Inexpressible, struct_of
@@ -383,6 +384,7 @@ def _with(raw: bytes, path: list[str], value: bytes) -> bytes:
 
 def _judge_failed(ask: Ask, tools: Tools, span: Span, trial: Trial) -> None:
     """Failed events: which of them a replay would store."""
+    refusals = Refusals(ask, tools.plan)
     for page in pages(ask, Wanted(span.from_ms, span.event)):
         for failed in page:
             retried = again(failed, tools)
@@ -391,7 +393,7 @@ def _judge_failed(ask: Ask, tools: Tools, span: Span, trial: Trial) -> None:
             found = tools.plan.find(event, None)
             version = stored.event_version if stored else found.major if found else 0
             trial.total(event, version).failed += 1
-            if stored is not None:
+            if stored is not None and refusals.standing(failed, stored) is None:
                 example = Example(failed.message_id, failed.pointer, "it had failed, and a replay would store it")
                 trial.add(event, version, "accepted", failed.reason, example)
 

@@ -287,6 +287,11 @@ class EventCheck:
     def _closed(self) -> bool:
         return self.policies.look_for((Reason.UNKNOWN_PROPERTY, Reason.UNDECLARED_PII))
 
+    @property
+    def event(self) -> EventPlan:
+        """What it was made of."""
+        return self._event
+
     @cached_property
     def _value(self) -> _Slot:
         return self._slot(self._event.semantic.value)
