@@ -11,7 +11,7 @@ FOOTFALL := $(BIN)/footfall
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-firefox check unit bench bench-tag crash fuzz lock tag clean
+.PHONY: help run test test-firefox check unit dbt cluster bench bench-tag chaos fuzz lock tag clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,18 +35,32 @@ unit: $(VENV)/.test js_sdk/node_modules/.done tests/node_modules/.done chromium 
 test-firefox: $(VENV)/.test js_sdk/node_modules/.done ## What the tag stores, played in Firefox (Debian: firefox-esr)
 	FOOTFALL_TEST_BROWSER=firefox "$(BIN)/python" -m pytest tests/browser/test_stored.py $(ARGS)
 
+dbt: $(VENV)/.test tests/node_modules/.done .venv-dbt/.done ## The dbt project that ships, run by dbt against a real server
+	FOOTFALL_TEST_DBT="$(CURDIR)/.venv-dbt/bin/dbt" "$(BIN)/python" -m pytest tests/reach/test_dbt.py $(ARGS)
+
+# dbt-core 1.11 and later fetch a binary of their own when they are installed.
+.venv-dbt/.done: | $(BIN)/python
+	$(PYTHON) -m venv .venv-dbt
+	.venv-dbt/bin/python -m pip install --quiet --disable-pip-version-check 'dbt-core>=1.10,<1.11' 'dbt-clickhouse>=1.10,<2'
+	@touch "$@"
+
+cluster: $(VENV)/.test tests/node_modules/.done ## A database over two servers; FOOTFALL_TEST_CLUSTER=all asks every view
+	FOOTFALL_TEST_CLUSTER="$${FOOTFALL_TEST_CLUSTER:-some}" "$(BIN)/python" -m pytest tests/cluster $(ARGS)
+
 bench: $(VENV)/.test ## Benchmarks; prints ratios
 	"$(BIN)/python" -m benchmarks $(ARGS)
 
 bench-tag: js_sdk/node_modules/.done benchmarks/tag/node_modules/.done chromium ## The tag beside five others, in Chromium
 	node benchmarks/tag/run.mjs $(ARGS)
 
-crash: $(VENV)/.test tests/node_modules/.done ## The long crash test: 1,000 kills (the suite runs 30)
-	FOOTFALL_TEST_KILLS=1000 "$(BIN)/python" -m pytest tests/crash -s $(ARGS)
+chaos: $(VENV)/.test tests/node_modules/.done ## Kills, cuts, failing disks, damage, clocks (ARGS="--only kills --seed 7")
+	PYTHONPATH=tests:. "$(BIN)/python" -m chaos $(ARGS)
 
-fuzz: $(VENV)/.test tests/node_modules/.done ## The long fuzz tests: hostile and compatibility mutations, funnels
+fuzz: $(VENV)/.test tests/node_modules/.done ## The long fuzz tests: bytes (FOOTFALL_FUZZ_SECONDS), plans, funnels
+	PYTHONPATH=tests:. "$(BIN)/python" -m fuzz
 	FOOTFALL_TEST_MUTATIONS=1000000 "$(BIN)/python" -m pytest tests/plan/test_plan_hostile.py -n 2 -rP $(ARGS)
 	FOOTFALL_TEST_MUTATIONS=60000 "$(BIN)/python" -m pytest tests/plan/test_plan_compat_fuzz.py -n 2 -rP $(ARGS)
+	FOOTFALL_TEST_EXAMPLES=20 "$(BIN)/python" -m pytest $$(grep -l plan_examples tests/plan/test_*.py) -n 2 $(ARGS)
 	FOOTFALL_TEST_USERS=10000 "$(BIN)/python" -m pytest tests/sql/test_funnel.py tests/sql/test_funnel_kinds.py -n 2 $(ARGS)
 
 tag: js_sdk/node_modules/.done ## Build the tag from js_sdk/src

@@ -11,8 +11,8 @@ import subprocess
 import sys
 
 NAMES = (
-    *("collector", "overload", "pieces", "whole_way", "load_formats", "enrichment"),
-    *("validate", "plan_lock", "plan_diff", "plan_simulate"),
+    *("collector", "overload", "pieces", "whole_way", "load_formats", "enrichment", "outage", "final"),
+    *("views", "validate", "plan_lock", "plan_diff", "plan_simulate"),
 )
 
 

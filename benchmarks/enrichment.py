@@ -11,7 +11,7 @@ Method      Cold calls take inputs that no cache has seen, 5,000 a round. Warm c
             at half speed at times, so the two figures that have a budget are measured again, each round beside a
             yardstick of known cost: the median ratio, times the yardstick's undisturbed cost, is held to the budget.
             A database of cities is given by FOOTFALL_BENCHMARK_GEO, as the folder that `footfall geo install` made.
-Run         python benchmarks/enrichment.py; with --flood also the million, some 4 minutes
+Run         python benchmarks/enrichment.py; with --flood also the million, some 7 minutes
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -60,15 +60,24 @@ def cpu_us(call: Callable[..., object], rounds: Sequence[Sequence[Case]]) -> flo
     return min(figures)
 
 
-def undisturbed_us(call: Callable[..., object], rounds: Sequence[Sequence[Case]]) -> float:
-    """CPU us per call as an undisturbed core would take: the median ratio to a yardstick timed around each round."""
-    ratios = []
+class Undisturbed(NamedTuple):
+    """CPU us per call as an undisturbed core would take, over rounds; `slowed` is the yardstick's own median ratio."""
+
+    lowest: float
+    middle: float
+    slowed: float
+
+
+def undisturbed_us(call: Callable[..., object], rounds: Sequence[Sequence[Case]]) -> Undisturbed:
+    """Each round's ratio to a yardstick timed just before and after it, times the yardstick's undisturbed cost."""
+    ratios, yards = [], []
     yardstick = [[(YARDSTICK,)] * 200]
     for cases in rounds:
         before = cpu_us(json.loads, yardstick)
         taken = cpu_us(call, [cases])
-        ratios.append(2 * taken / (before + cpu_us(json.loads, yardstick)))
-    return median(ratios) * YARDSTICK_US
+        yards.append((before + cpu_us(json.loads, yardstick)) / 2)
+        ratios.append(taken / yards[-1])
+    return Undisturbed(min(ratios) * YARDSTICK_US, median(ratios) * YARDSTICK_US, median(yards) / YARDSTICK_US)
 
 
 def _timed(call: Callable[..., object], cases: Sequence[Case]) -> float:
@@ -139,11 +148,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         salts = identity.Salts(Path(folder) / "salts")
         salts.visitor_id(NOW_MS, "site", "", "")
-        return report(registry, salts)
+        return report(registry, salts, resident_mb())
 
 
-def report(registry: geo.Geo, salts: identity.Salts) -> int:
-    """Measure and print everything."""
+def report(registry: geo.Geo, salts: identity.Salts, before_mb: float) -> int:
+    """Measure and print everything. `before_mb`: what the process took with its engines loaded and its caches empty."""
     hints = ("?0", '"Windows"', '"Chromium";v="156", "Google Chrome";v="156", "Not?A_Brand";v="99"')
     addresses, locator = referrer.shipped_addresses(), location.shipped_locator()
     landing = addresses.parse_page(page(1))
@@ -204,26 +213,34 @@ def report(registry: geo.Geo, salts: identity.Salts) -> int:
 
     warm_event = undisturbed_us(all_five, repeated(event, 700_000_000) * 5)
     cold_device = undisturbed_us(device.parse_device, fresh(lambda n: (user_agent(n), *hints), 820_000_000, 1_000))
-    met = warm_event <= WARM_BUDGET_US and cold_device <= COLD_DEVICE_BUDGET_US
+    met = warm_event.middle <= WARM_BUDGET_US and cold_device.middle <= COLD_DEVICE_BUDGET_US
     if "--flood" in sys.argv:
-        met = flood(all_five, event) <= FLOOD_BUDGET_MB and met
-    print(
-        f"budgets {'met' if met else 'BROKEN'} (undisturbed): warm event {warm_event:.2f} of {WARM_BUDGET_US:g} us, "
-        f"cold user agent {cold_device:.1f} of {COLD_DEVICE_BUDGET_US:g} us"
-    )
+        met = flood(all_five, event, before_mb) <= FLOOD_BUDGET_MB and met
+    print(f"budgets {'met' if met else 'BROKEN'}, as an undisturbed core would take:")
+    for name, figures, budget in (
+        ("warm event", warm_event, WARM_BUDGET_US),
+        ("cold user agent", cold_device, COLD_DEVICE_BUDGET_US),
+    ):
+        print(
+            f"{name:16} {figures.middle:6.2f} us (lowest {figures.lowest:.2f}) of {budget:g}; "
+            f"the core was slowed {figures.slowed:.2f} times"
+        )
     return 0 if met else 1
 
 
-def flood(call: Callable[..., object], make: Callable[[int], Case]) -> float:
-    """MB by which the process grows while a million events come, no two of one visitor."""
-    before = resident_mb()
-    grown = 0.0
+def flood(call: Callable[..., object], make: Callable[[int], Case], before_mb: float) -> float:
+    """MB of the process once a million events have come, no two of one visitor."""
+    started = time.process_time()
     for number in range(FLOOD):
         call(*make(1_000_000_000 + number))
         if number % 100_000 == 99_999:
-            grown = resident_mb() - before
-            print(f"{number + 1:9,} addresses, agents, pages and sites: {grown:+.0f} MB")
-    return grown
+            now = resident_mb()
+            print(
+                f"{number + 1:9,} addresses, agents, pages and sites: {now:.0f} MB, {now - before_mb:+.0f} since the "
+                f"start; {(time.process_time() - started) / (number + 1) * 1e6:.0f} us each, with making them up",
+                flush=True,
+            )
+    return resident_mb()
 
 
 def resident_mb() -> float:

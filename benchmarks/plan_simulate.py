@@ -2,7 +2,8 @@
 
 Question    Events per second of `plan simulate`, for a plan under which all are valid, one in a hundred is not, and
             none is; and of `plan replay --dry-run` over failed events.
-Budget      10 million events in 60 s on two cores: 167,000 a second, where nearly all events are valid.
+Budget      10 million events in 60 s on two cores: 167,000 a second, where nearly all events are valid. Where none is,
+            each walks the rules and gets its sentences: 100,000 in 10 s.
 Method      EVENTS events of ten properties (about 250 bytes of JSON) in the embedded engine, read through the same
             queries as by the command, in this process. Wall and CPU time of all threads, the engine's too; beside it
             the time of the queries alone, as the floor that no faster validation could get under.
@@ -153,7 +154,7 @@ def _measure(store: Store, lane: Store, folder: Path, events: int) -> None:
             found = try_plan(ask, plan, tools, Span(0), NOW_MS).counted("quarantined")
             assert found == expected, f"{found:,} would be quarantined, {expected:,} must be"
 
-        measured(f"simulate, {title}", events, "60 s" if expected < events else "none", simulate)
+        measured(f"simulate, {title}", events, "60 s" if expected < events else "100,000 in 10 s", simulate)
     fill_failed(store)
     tools = tools_for(compile_plan(plan_of(999)), folder)
 

@@ -17,6 +17,8 @@ import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
 
 from collector.packed import (
+    COUNTED_COLUMNS,
+    COUNTING_FORM,
     FORM,
     FORM_BEFORE,
     OWN_COLUMNS,
@@ -61,7 +63,7 @@ _REPEATED = frozenset(
         "sender_flags", "page_flags",
         "language", "time_zone", "library", "context", "conversion", "currency", "traits", "extra", "environment",
         "plan_version",
-        "group_id", "previous_id", "reason", "plan_hash",
+        "group_id", "previous_id", "reason", "plan_hash", "sent_with",
     )
 )  # fmt: skip
 # What takes the place of a value that does not fit its column; its row is refused.
@@ -72,6 +74,9 @@ _LONG_OF_PAGE = tuple(PAGE_COLUMNS.index(name) for name in ("url", "path", "quer
 
 _SOURCE = SENDER_COLUMNS.index("source_id")
 _MESSAGE, _VISITOR = (OWN_COLUMNS.index(name) + 2 for name in ("message_id", "visitor_id"))
+_COUNTED_SOURCE, _COUNTED_MESSAGE = (COUNTED_COLUMNS.index(name) for name in ("source_id", "message_id"))
+COUNTED_TEXTS = ("source_id", "environment", "event", "host", "path", "reason")
+DAY_MS = 86_400_000
 _FAILED_KEY = [FAILED_COLUMNS.index(name) for name in ("source_id", "message_id", "reason")]
 
 _SENDER_OF = [EVENT_COLUMNS.index(name) for name in SENDER_COLUMNS]
@@ -97,10 +102,17 @@ def _decoders(senders: int, pages: int) -> tuple[Callable[[bytes], _Packed], Cal
     return msgspec.msgpack.Decoder(packed).decode, msgspec.msgpack.Decoder(page).decode
 
 
+def _counting_decoder() -> Callable[[bytes], tuple[int, list[Part], list[msgspec.Raw], list[Part], Any, list[Part]]]:
+    parts = (int, _parts(len(SENDER_COLUMNS)), list[msgspec.Raw], _parts(len(OWN_COLUMNS) + 2), list[list[object]])
+    return msgspec.msgpack.Decoder(types.GenericAlias(tuple, (*parts, _parts(len(COUNTED_COLUMNS))))).decode
+
+
+_decode_counting = _counting_decoder()
 _decode_packed, _decode_page = _decoders(len(SENDER_COLUMNS), len(PAGE_COLUMNS))
 _decode_packed_before, _decode_page_before = _decoders(len(SENDER_COLUMNS_BEFORE), len(PAGE_COLUMNS_BEFORE))
 _encode_page = msgspec.msgpack.Encoder().encode
 _PACKED_HEAD = bytes((0x95, FORM))  # MessagePack: an array of five, whose first is the small number FORM
+_COUNTING_HEAD = bytes((0x96, COUNTING_FORM))  # the same with the counted events behind it
 _HEAD_BEFORE = bytes((0x95, FORM_BEFORE))
 _ROWS_HEAD = 0x92  # an array of two: whole rows
 
@@ -124,6 +136,7 @@ class Rows:
 
     def __init__(self) -> None:
         self.failed: list[list[object]] = []
+        self.counted: list[Part] = []
         self._senders: list[Part] = []
         self._pages: list[Part] = []
         self._sender_at: list[int] = []
@@ -135,7 +148,7 @@ class Rows:
         self._own: list[list[Any]] = [[] for _ in range(len(OWN_COLUMNS) + 2)]
 
     def __len__(self) -> int:
-        return len(self._sender_at) + len(self.failed)
+        return len(self._sender_at) + len(self.failed) + len(self.counted)
 
     def add(self, payload: bytes) -> int:
         """Take the rows of one record.
@@ -148,6 +161,9 @@ class Rows:
         """
         if payload.startswith(_PACKED_HEAD):
             _, senders, pages, events, failed = _decode_packed(payload)
+        elif payload.startswith(_COUNTING_HEAD):
+            _, senders, pages, events, failed, counted = _decode_counting(payload)
+            self.counted += counted
         elif payload.startswith(_HEAD_BEFORE):
             _, senders, pages, events, failed = _filled_up(_decode_packed_before(payload))
         else:
@@ -214,6 +230,10 @@ class Rows:
         """The same for each rejected event: see `failed_key`."""
         return [failed_key(*(row[at] for at in _FAILED_KEY)) for row in self.failed]
 
+    def counted_keys(self) -> list[str]:
+        """The same for each counted event. It is the key of an accepted one: what was stored is not counted, too."""
+        return [event_key(row[_COUNTED_SOURCE], row[_COUNTED_MESSAGE]) for row in self.counted]
+
     def place_of(self, row: int) -> tuple[str, str, str]:
         """Source, visitor and message id of an accepted event."""
         return self._senders[self._sender_at[row]][_SOURCE], self._own[_VISITOR][row], self._own[_MESSAGE][row]
@@ -250,6 +270,18 @@ class Rows:
         """The rejected events in the columns of FAILED_COLUMNS; and of each row that fits no column, why."""
         return failed_table(self.failed)
 
+    def counted_events(self) -> pa.Table:
+        """The counted events in the columns of the table counted_events, each as 1; their ids are left behind."""
+        turned = dict(zip(COUNTED_COLUMNS, zip(*self.counted, strict=True), strict=True)) if self.counted else {}
+        days = [received_ms // DAY_MS for received_ms in turned.get("received_at", ())]
+        arrays = {
+            "day": pa.array(days, pa.int32()).cast(pa.date32()),
+            **{name: pa.array(turned.get(name, ()), _TEXT) for name in COUNTED_TEXTS},
+            "is_bot": pa.array(turned.get("is_bot", ()), pa.bool_()),
+            "events": pa.repeat(pa.scalar(1, pa.uint64()), len(self.counted)),
+        }
+        return pa.table(list(arrays.values()), list(arrays))
+
 
 def failed_table(rows: Sequence[Sequence[object]]) -> tuple[pa.Table, dict[int, str]]:
     """Rows of FAILED_COLUMNS as a table; and of each row that fits no column, why."""
@@ -268,13 +300,22 @@ def stream(table: pa.Table, batch_id: str) -> bytes:
     """The table and a column `batch_id` as an Arrow stream of one record batch: one block, which nobody cuts again."""
     rows = table.num_rows
     zeros = pa.repeat(pa.scalar(0, pa.int32()), rows)
-    whole = table.append_column("batch_id", pa.DictionaryArray.from_arrays(zeros, pa.array([batch_id], _TEXT)))
+    table = table.append_column("batch_id", pa.DictionaryArray.from_arrays(zeros, pa.array([batch_id], _TEXT)))
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, whole.schema) as writer:
-        for batch in whole.combine_chunks().to_batches():
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        for batch in table.combine_chunks().to_batches():
             writer.write_batch(batch)
     content: bytes = sink.getvalue().to_pybytes()
     return content
+
+
+def visitors(table: pa.Table) -> dict[str, list[str]]:
+    """Whose the events of a block are, each visitor once, as columns by name."""
+    names = ["source_id", "visitor_id"]
+    found: dict[str, list[str]] = (
+        pa.table({name: table[name].cast(_TEXT) for name in names}).group_by(names).aggregate([]).to_pydict()
+    )
+    return found
 
 
 def filled_up(rows: list[list[object]], columns: int, added: Sequence[object]) -> list[list[object]]:

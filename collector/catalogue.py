@@ -37,6 +37,8 @@ _PLACEHOLDER = re.compile(r"\{(\w+):([^{}]+)\}")
 _COMMENT_LINE = re.compile(r"^\s*--.*\n?", re.MULTILINE)
 # `name  What it is.` or `one, other  What they are.`
 _ENTRY = re.compile(r"^( *)(\w+(?:, \w+)*) {2,}(\S.*)$")
+# `name: …`, `name is …`, `one, two and three are …`, at the start of a sentence.
+_SUBJECT = re.compile(r"(?:^|(?<=[.;:] ))(\w+)(?:, (\w+))?(?: and (\w+))?(: | is | are )")
 _TABLE_COLUMN = re.compile(
     r"^\s+(?:ADD COLUMN IF NOT EXISTS )?(\w+)\s[^\n]*?(?:\n\s+)?COMMENT '((?:[^']|'')*)'", re.MULTILINE
 )
@@ -284,10 +286,10 @@ def _says(column: str, view: View, known: Mapping[str, View], tables: Mapping[st
 
 
 @cache
-def _definitions(text: str, columns: tuple[str, ...]) -> dict[str, str]:
+def _definitions(text: str, columns: frozenset[str]) -> dict[str, str]:
     """The columns that a Definition explains: in a list of names, or in a sentence that begins with the name."""
     said: dict[str, str] = {}
-    for names, prose in _entries(text, set(columns)):
+    for names, prose in _entries(text, columns):
         own, others = _sentences(prose, columns)
         said |= {name: _sentence(own) for name in names if own}
         for name, sentence in others.items():
@@ -296,10 +298,10 @@ def _definitions(text: str, columns: tuple[str, ...]) -> dict[str, str]:
 
 
 def _defined(view: View) -> dict[str, str]:
-    return _definitions(view.parts.get("Definition", ""), tuple(column.name for column in view.columns))
+    return _definitions(view.parts.get("Definition", ""), frozenset(column.name for column in view.columns))
 
 
-def _entries(text: str, columns: set[str]) -> Iterator[tuple[list[str], str]]:
+def _entries(text: str, columns: frozenset[str]) -> Iterator[tuple[list[str], str]]:
     """Each entry of a list with its names and its text on one line; what is none comes without names."""
     names: list[str] = []
     prose: list[str] = []
@@ -317,14 +319,13 @@ def _entries(text: str, columns: set[str]) -> Iterator[tuple[list[str], str]]:
     yield names, _one_line("\n".join(prose))
 
 
-def _sentences(prose: str, columns: tuple[str, ...]) -> tuple[str, dict[str, str]]:
+def _sentences(prose: str, columns: frozenset[str]) -> tuple[str, dict[str, str]]:
     """What a text says of its own subject, and the sentences in it that begin with a column: `name: …`, `name is …`."""
     others: dict[str, str] = {}
     own = len(prose)
-    any_of = "|".join(map(re.escape, sorted(columns, key=len, reverse=True))) or r"\b\B"
-    for found in re.finditer(
-        rf"(?:^|(?<=[.;:] ))({any_of})(?:, ({any_of}))?(?: and ({any_of}))?(: | is | are )", prose
-    ):
+    for found in _SUBJECT.finditer(prose):
+        if not {name for name in found.groups()[:3] if name} <= columns:
+            continue
         own = min(own, found.start())
         start = found.end() if found[4] == ": " else found.start()
         end = prose.find(". ", start)

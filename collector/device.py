@@ -60,6 +60,7 @@ USER_AGENT_MAX = 512
 MOBILE_HINT_MAX = 8
 PLATFORM_HINT_MAX = 32
 BRANDS_HINT_MAX = 256
+VERSIONS_HINT_MAX = 512
 
 # Names and versions come out of attacker-controlled text; no real one is longer.
 NAME_MAX = 64
@@ -131,6 +132,8 @@ _BROWSER_OF_BRAND = {
 # Of the forms that the structured fields of the hints may have (RFC 8941), those that browsers send.
 _MOBILE_HINT = re.compile(r"\?[01]")
 _PLATFORM_HINT = re.compile(r'"[^"\\]{0,30}"')
+_TEXT_HINT = re.compile(r'"([^"\\]{0,62})"')
+_VERSIONS = re.compile(r'"([^"]{0,60})";\s?v="([^"]{0,30})"')
 _BRANDS_HINT = re.compile(r'"[^"]{0,60}";\s?v="[^"]{0,30}"(?:\s*,\s*"[^"]{0,60}";\s?v="[^"]{0,30}")*')
 
 
@@ -165,6 +168,7 @@ class Hints(msgspec.Struct, frozen=True, gc=False):
     platform: str = ""
     platformVersion: str = ""
     model: str = ""
+    malformed: bool = False  # of headers: one of them is no structured field as browsers write it
     mobile: bool | None = None
     brands: tuple[Brand, ...] = ()
     fullVersionList: tuple[Brand, ...] = ()
@@ -179,6 +183,9 @@ class Hints(msgspec.Struct, frozen=True, gc=False):
 
 
 NO_HINTS = Hints()
+
+# What asks for the exact ones, in a page's head or answer. Architecture and bitness have no column: not asked for.
+EXACT_HINTS = ("Sec-CH-UA-Full-Version-List", "Sec-CH-UA-Platform-Version", "Sec-CH-UA-Model")
 
 
 class _Classes(_Base):  # type: ignore[misc]  # user_agents ships no types
@@ -220,14 +227,42 @@ def parse_device(user_agent: str, mobile_hint: str = "", platform_hint: str = ""
         address and the page give away.
     """
     if len(user_agent) <= USER_AGENT_MAX:
-        return _parse_cached(
-            user_agent,
-            mobile_hint[:MOBILE_HINT_MAX],
-            platform_hint[:PLATFORM_HINT_MAX],
-            brands_hint[:BRANDS_HINT_MAX],
-        )
+        # Looked at first: slices that cut nothing, as nearly all would be, take as long as the cache's answer.
+        if len(brands_hint) > BRANDS_HINT_MAX or len(platform_hint) > PLATFORM_HINT_MAX:
+            platform_hint, brands_hint = platform_hint[:PLATFORM_HINT_MAX], brands_hint[:BRANDS_HINT_MAX]
+        if len(mobile_hint) > MOBILE_HINT_MAX:
+            mobile_hint = mobile_hint[:MOBILE_HINT_MAX]
+        return _parse_cached(user_agent, mobile_hint, platform_hint, brands_hint)
     device = parse_device(user_agent[:USER_AGENT_MAX], mobile_hint, platform_hint, brands_hint)
     return msgspec.structs.replace(device, flags=f"user_agent_cut {device.flags}".rstrip())
+
+
+@lru_cache(maxsize=HINTED_CACHE_MAX)
+def exact_hints(platform: str, versions: str, platform_version: str, model: str) -> Hints:
+    """The hints that a browser sends in headers where a page has asked for them, as a script would have read them.
+
+    Args:
+        platform: Sec-CH-UA-Platform as sent; the versions are of this system.
+        versions: Sec-CH-UA-Full-Version-List as sent, cut to VERSIONS_HINT_MAX.
+        platform_version: Sec-CH-UA-Platform-Version as sent, such as '"15.0.0"'; cut to NAME_MAX, as is the next.
+        model: Sec-CH-UA-Model as sent, such as '"Pixel 9"'; '""' on computers.
+    Returns:
+        What can be read of them; `malformed` where something cannot.
+    """
+    malformed = len(versions) < VERSIONS_HINT_MAX and bool(versions) and not _BRANDS_HINT.fullmatch(versions.strip())
+    texts = []
+    for sent in (platform_version, model):
+        found = _TEXT_HINT.fullmatch(sent.strip())
+        malformed = malformed or (found is None and sent != "")
+        texts.append(found.group(1) if found else "")
+    brands = _VERSIONS.findall(versions)[:BRANDS_MAX]
+    return Hints(
+        platform=platform.strip(' "'),
+        platformVersion=texts[0],
+        model=texts[1],
+        malformed=malformed,
+        fullVersionList=tuple(Brand(brand, version) for brand, version in brands),
+    )
 
 
 @lru_cache(maxsize=HINTED_CACHE_MAX)
@@ -246,6 +281,8 @@ def with_hints(device: Device, hints: Hints) -> Device:
     if any(each.brand == "HeadlessChrome" for each in hints.fullVersionList[:BRANDS_MAX]):
         return as_bot(device, "headless")
     changes = _browser_of(hints) | _model_of(hints)
+    if hints.malformed:
+        changes["flags"] = _with_flag(device.flags, "hints_malformed")
     if hints.platformVersion:
         numbers = _VERSION.match(hints.platformVersion[:NAME_MAX])
         if numbers is None:
@@ -375,8 +412,8 @@ def _well_formed(mobile_hint: str, platform_hint: str, brands_hint: str) -> bool
         and (not platform_hint or _PLATFORM_HINT.fullmatch(platform_hint.strip()) is not None)
         and (
             not brands_hint
-            or len(brands_hint) == BRANDS_HINT_MAX
             or _BRANDS_HINT.fullmatch(brands_hint.strip()) is not None
+            or (len(brands_hint) == BRANDS_HINT_MAX and _BRANDS_HINT.match(brands_hint.strip()) is not None)  # was cut
         )
     )
 

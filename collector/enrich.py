@@ -8,22 +8,29 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Any, TypeAlias
 
 import msgspec
-from msgspec import Raw, Struct, UnsetType
+from msgspec import Raw, Struct, UnsetType, structs
 
+from collector.consent import NOTHING_STATED, Rules, Stated, read_stated
 from collector.device import NO_HINTS, Device, Hints, as_bot, parse_device, with_hints
 from collector.geo import Geo, Place
 from collector.location import Campaign
-from collector.malformed import decode_fields, salvage
+from collector.malformed import UNREADABLE, decode_fields, salvage
 from collector.referrer import URL_MAX
 from collector.sensitive import without_secrets as without_secret_parameters
 
 CONTEXT_CACHE_BYTES_MAX = 4_096  # a larger context is decoded each time, so that 1,024 of them stay under 10 MB
+CUT_CHARS = URL_MAX + 1  # of a text in an event that is too large: so much that its reader still says that it was cut
 TEXT_CHARS_MAX = 512
 TITLE_CHARS_MAX = 512
+PLAIN_CACHE_MAX = 10_000  # visitors of some minutes, each with half a KB of columns beside its texts
+PLAIN_CHARS_MAX = 1_024  # of these texts together: real ones have some 300, and a flood stays under 20 MB
 LOCALE_CHARS_MAX = 64  # of language, time zone, and a library's name and version
 PIXELS_MAX = 65_535
+
+SenderColumns: TypeAlias = tuple[str | int | bool, ...]
 
 
 class Request(Struct, frozen=True, gc=False):
@@ -38,6 +45,12 @@ class Request(Struct, frozen=True, gc=False):
     environment: str = "prod"
     purpose: str = ""
     """Sec-Purpose, or Purpose, as sent: "prefetch", "prefetch;prerender"."""
+    signals: tuple[str, ...] = ()
+    """What the browser says of privacy, in the words of consent.py."""
+    consent: Rules | None = None
+    """The source's own rules; None for those of the settings."""
+    exact: Hints = NO_HINTS
+    """The exact client hints of its headers."""
 
 
 class PageContext(Struct, frozen=True, gc=False):
@@ -68,12 +81,6 @@ class _Campaign(Struct, frozen=True, gc=False):
     content: str = ""
 
 
-class _Consent(Struct, frozen=True, gc=False):
-    """What was agreed to, as far as the collector acts on it: unstated is no refusal."""
-
-    analytics: bool | str | int | float | None = True
-
-
 class Context(Struct, frozen=True, gc=False):
     """The parts of a Segment context that become columns, or that the collector acts on."""
 
@@ -81,7 +88,8 @@ class Context(Struct, frozen=True, gc=False):
     screen: _Screen = _Screen()
     library: _Library = _Library()
     campaign: _Campaign | str = _Campaign()
-    consent: _Consent = _Consent()
+    consent: Any = None
+    consentManagement: Any = None
     webdriver: bool = False
     userAgentData: Hints = NO_HINTS
     locale: str = ""
@@ -91,7 +99,8 @@ class Context(Struct, frozen=True, gc=False):
 
 
 class ContextFacts(Struct, frozen=True, gc=False):
-    """A context, read: what is known of it, its JSON without the visitor's address, and the columns that follow.
+    """A context, read: what is known of it, its JSON without the visitor's address, the columns that follow, and what
+    it states of consent.
 
     `campaign` is None where it names none, and the landing page's parameters where our tag sent it. `columns` are
     language, time_zone, screen_width, screen_height, viewport_width, viewport_height, library, context.
@@ -101,8 +110,10 @@ class ContextFacts(Struct, frozen=True, gc=False):
     text: str
     campaign: Campaign | str | None
     columns: tuple[str, str, int, int, int, int, str, str]
+    stated: Stated = NOTHING_STATED
 
 
+_UNREADABLE_HINTS = Hints(malformed=True)
 _decode_context = msgspec.json.Decoder(Context).decode
 _decode_page = msgspec.json.Decoder(PageContext).decode
 
@@ -125,6 +136,41 @@ def read_context(outer: bytes, event: Raw | UnsetType) -> ContextFacts:
     return _read_context(outer, inner)
 
 
+LONG_PAGE_BYTES = 8_192  # beyond that, the addresses in a page call's properties are looked at
+_LONG_TEXTS = {"userAgent": CUT_CHARS, "campaign": CUT_CHARS}
+_LONG_PAGE_TEXTS = dict.fromkeys(("url", "referrer", "search", "path"), CUT_CHARS) | {"title": TITLE_CHARS_MAX}
+
+
+def shortened_context(raw: bytes) -> bytes:
+    """A context that is too large, with its user agent, its campaign and the texts of its page cut.
+
+    An address of ten thousand parameters is some visitor's all the same. What cannot be read stays as it is.
+    """
+    cut = _shortened(raw, _LONG_TEXTS)
+    try:
+        fields = decode_fields(cut)
+        page = bytes(fields["page"])
+    except (*UNREADABLE, KeyError):
+        return cut
+    return msgspec.json.encode({**fields, "page": Raw(shortened_page(page))})
+
+
+def shortened_page(raw: bytes) -> bytes:
+    """The properties of a page call, or a context's page, with the texts cut that tell where it is."""
+    return _shortened(raw, _LONG_PAGE_TEXTS)
+
+
+def _shortened(raw: bytes, limits: dict[str, int]) -> bytes:
+    try:
+        fields: dict[str, Any] = dict(decode_fields(raw))
+        for name, limit in limits.items():
+            if name in fields and len(bytes(fields[name])) > limit and bytes(fields[name]).startswith(b'"'):
+                fields[name] = msgspec.json.decode(fields[name], type=str)[:limit]
+        return msgspec.json.encode(fields)
+    except UNREADABLE:
+        return raw
+
+
 def read_page(properties: Raw | bytes) -> PageContext:
     """The page a page call describes in its properties; empty where it does not."""
     try:
@@ -133,17 +179,35 @@ def read_page(properties: Raw | bytes) -> PageContext:
         return salvage(bytes(properties), PageContext)
 
 
-def sender_columns(request: Request, context: Context, geo: Geo) -> tuple[str | int | bool, ...]:
-    """The columns of packed.SENDER_COLUMNS that tell of device and place: from browser to sender_flags."""
+def sender_columns(request: Request, context: Context, geo: Geo) -> SenderColumns:
+    """The columns of packed.SENDER_COLUMNS that tell of device and place: from browser to sender_flags.
+
+    What the script has asked for wins over the exact hints of the request's headers.
+    """
+    if (
+        context.userAgentData is NO_HINTS
+        and request.exact is NO_HINTS
+        and not (request.is_server or request.purpose or context.webdriver)
+    ):
+        # Most events by far: what follows from the request's own texts alone is found in one piece.
+        agent, address = request.user_agent, request.address
+        mobile, platform, brands = request.hints
+        if len(agent) + len(address) + len(mobile) + len(platform) + len(brands) <= PLAIN_CHARS_MAX:
+            return _plain_columns(geo, geo.edition, address, agent, mobile, platform, brands)
+        return _columns(parse_device(agent, mobile, platform, brands), geo.place(address))
+    device = device_of(request, context)
     if context.userAgentData is NO_HINTS and not request.is_server:
-        # Most events by far; what costs a call is left out.
-        device = parse_device(request.user_agent, *request.hints)
-        place = geo.place(request.address)
-        if context.webdriver or request.purpose:
-            device = noted(device, request, context)
-    else:
-        device = noted(device_of(request, context), request, context)
-        place = place_of(request, context, geo)
+        device = with_hints(device, request.exact)
+    return _columns(noted(device, request, context), place_of(request, context, geo))
+
+
+@lru_cache(maxsize=PLAIN_CACHE_MAX)
+def _plain_columns(geo: Geo, _edition: int, address: str, *agent: str) -> SenderColumns:
+    """The columns of a visitor who says no more than any browser's request, kept as long as the places are the same."""
+    return _columns(parse_device(*agent), geo.place(address))
+
+
+def _columns(device: Device, place: Place) -> SenderColumns:
     if place.is_bot_network:
         device = as_bot(device, "bot_network")
     flags = f"{device.flags} {place.flags}" if device.flags and place.flags else device.flags or place.flags
@@ -157,13 +221,7 @@ def sender_columns(request: Request, context: Context, geo: Geo) -> tuple[str | 
         device.bot_reason,
         device.device_brand,
         device.device_model,
-        place.country,
-        place.region,
-        place.city,
-        place.postal_code,
-        place.time_zone,
-        place.asn,
-        place.network,
+        *place.columns,
         flags,
     )
 
@@ -225,7 +283,7 @@ def without_secrets(raw: bytes) -> bytes:
     """An event's JSON as it is kept: without its context's address, its write key, which may be a secret one, and the
     parameters of addresses that are never stored.
     """
-    if b"=" in raw:
+    if b"=" in raw or b"@" in raw:
         raw = without_secret_parameters(raw.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
     if not _may_hold(raw):
         return raw
@@ -237,6 +295,33 @@ def without_secrets(raw: bytes) -> bytes:
         return kept
     cleaned = _without(context, ("ip",))
     return kept if cleaned == context else msgspec.json.encode({**fields, "context": Raw(cleaned)})
+
+
+# Of a context without consent. An id that a client puts anywhere else, or one of its traits, goes.
+_IMPERSONAL = ("page", "screen", "library", "locale", "timezone", "consent", "consentManagement")
+_IMPERSONAL_PAGE = ("path", "title")
+
+
+def without_identity(text: str) -> str:
+    """A context's JSON with nothing in it that tells one visitor from another."""
+    try:
+        fields = decode_fields(text.encode())
+        page = decode_fields(fields["page"]) if "page" in fields else {}
+    except UNREADABLE:
+        return "{}"
+    kept: dict[str, Any] = {name: fields[name] for name in _IMPERSONAL if name in fields}
+    if page:
+        kept["page"] = {name: page[name] for name in _IMPERSONAL_PAGE if name in page}
+    return msgspec.json.encode(kept).decode()
+
+
+def without_addresses(text: str) -> str:
+    """A page view's properties without the whole addresses, whose queries hold ids of clicks and more."""
+    try:
+        fields = decode_fields(text.encode())
+    except UNREADABLE:
+        return "{}"
+    return msgspec.json.encode({k: v for k, v in fields.items() if k not in ("url", "referrer", "search")}).decode()
 
 
 # The names, whole or spelled with an escape, as in "\u0069p".
@@ -262,12 +347,14 @@ def _without(raw: bytes, names: tuple[str, ...]) -> bytes:
 
 def _read_context(outer: bytes, inner: bytes) -> ContextFacts:
     merged = _merged(outer, inner)
-    if b"=" in merged:
+    if b"=" in merged or b"@" in merged:
         merged = without_secret_parameters(merged.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
     try:
         known = _decode_context(merged)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         known = salvage(merged, Context)
+        if known.userAgentData == NO_HINTS and b'"userAgentData"' in merged:
+            known = structs.replace(known, userAgentData=_UNREADABLE_HINTS)
     return _facts(known, without_address(merged).decode())
 
 
@@ -283,7 +370,10 @@ def _facts(known: Context, text: str) -> ContextFacts:
         f"{library.name[:LOCALE_CHARS_MAX]} {library.version[:LOCALE_CHARS_MAX]}".strip(),
         text,
     )
-    return ContextFacts(known, text, _campaign(known.campaign), columns)
+    stated = NOTHING_STATED
+    if known.consent is not None or known.consentManagement is not None:
+        stated = read_stated(known.consent, known.consentManagement)
+    return ContextFacts(known, text, _campaign(known.campaign), columns, stated)
 
 
 def _campaign(stated: _Campaign | str) -> Campaign | str | None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -50,6 +51,8 @@ _NOT_COUNTRIES = frozenset({"AP", "EU", "ZZ", "XX", "XY"})
 
 # English first; of a file without it, the languages that most others have.
 _LANGUAGES = ("en", "de", "fr", "es", "pt-BR", "ru", "ja", "zh-CN")
+
+_editions = itertools.count()
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -88,7 +91,10 @@ _NOT_PUBLIC = Place(flags="address_not_public")
 
 
 class Geo:
-    """A source of places. `name` is "registry" or the files' types; `built_ms` the oldest build time, 0 unknown."""
+    """A source of places. `name` is "registry" or the files' types; `built_ms` the oldest build time, 0 unknown.
+
+    What is kept of its answers elsewhere holds for one `edition`: a number that no other database of the process has.
+    """
 
     def __init__(
         self,
@@ -109,6 +115,7 @@ class Geo:
         """
         self.name = name
         self.built_ms = built_ms
+        self.edition = next(_editions)
         self._lookup = lookup
         self._networks = networks or Networks()
         self._flag = flag
@@ -245,6 +252,7 @@ class LiveGeo(Geo):
     def _adopt(self, found: Geo) -> None:
         self.name, self.built_ms = found.name, found.built_ms
         self._cached = found._cached  # one assignment: a look-up is answered by the old one whole, or by the new
+        self.edition = found.edition  # after it: an answer of the old one is kept under the old number at worst
 
     def _signatures(self) -> tuple[Signature | None, ...]:
         paths: list[Path] = []

@@ -1,6 +1,7 @@
 """The way of one event, from its envelope to the values of its row. `Judge.row` is the whole of it, step by step.
 
-    name, measure, hear whose words they are, identify, place in time, look up in the plan, locate, sample, check
+    name, measure, hear whose words they are, look up in the plan, heed consent, identify, place in time, locate,
+    sample, check
 
 The steps stand in one function, because calling one costs as much as most of them do; what is rare, and what an event
 is refused for, stands in functions of its own. No step does I/O but for the salt of a new day.
@@ -16,8 +17,10 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType, structs
 
 from collector.clock import Correction, correction, parse_time
+from collector.consent import COUNTS, DROP, Rules, mode_of, sentence, why_not
 from collector.decode import Batch
 from collector.enrich import (
+    LONG_PAGE_BYTES,
     TITLE_CHARS_MAX,
     ContextFacts,
     PageContext,
@@ -27,13 +30,17 @@ from collector.enrich import (
     read_context,
     read_page,
     sender_columns,
+    shortened_context,
+    shortened_page,
+    without_addresses,
+    without_identity,
 )
 from collector.geo import Geo
 from collector.identity import Salts, message_id
 from collector.limits import EVENT_BYTES_MAX, ID_CHARS_MAX, MESSAGE_ID_CHARS_MAX, NAME_CHARS_MAX
 from collector.location import Located, Locator, shipped_locator
-from collector.names import EVENT_OF_TYPE, TYPES, track_name
-from collector.packed import SENDER_COLUMNS, Part
+from collector.names import EVENT_OF_TYPE, TYPES, name_of, track_name
+from collector.packed import PAGE_COLUMNS, SENDER_COLUMNS, Part
 from collector.plan import Checked, CompiledPlan, Violation
 from collector.plan.check import UNCHECKED, EventCheck
 from collector.plan.model import PROD
@@ -47,11 +54,14 @@ from collector.sensitive import without_secrets
 DEV = "dev"  # the environment of a page on the developer's own machine
 SAMPLED = "sampled"  # beside the reasons of violations: why an event was dropped
 SEQUENCE_MAX = 2**32 - 1
+COUNTED_VISITOR = "counted"  # on the way of an event that is only counted; stored nowhere
 
 _PLANNED_TYPES = frozenset({"track", "page", "screen"})
 
 _NO_VIOLATIONS: list[str] = []  # shared by all events without: nobody changes what stands in a row
 _AT_CLASS = SENDER_COLUMNS.index("device_class")  # followed by is_bot and bot_reason
+_AT_FLAGS = SENDER_COLUMNS.index("sender_flags")  # followed by the columns of the context
+_AT_PAGE = {name: at for at, name in enumerate(PAGE_COLUMNS)}
 
 
 class Tools(Struct, frozen=True):
@@ -62,6 +72,7 @@ class Tools(Struct, frozen=True):
     salts: Salts
     random: Callable[[int], bytes] = os.urandom
     locator: Locator = msgspec.field(default_factory=shipped_locator)
+    consent: Rules = Rules()
 
 
 class Dropped(Exception):
@@ -74,6 +85,15 @@ class Dropped(Exception):
         self.pointer = pointer
         self.fix = fix
         self.checked = checked
+
+
+class Counted(Exception):
+    """One event that lacks consent is only counted. `row` has the values of packed.COUNTED_COLUMNS."""
+
+    def __init__(self, row: Part, word: str) -> None:
+        super().__init__(word)
+        self.row = row
+        self.word = word
 
 
 class Unfit(Rejected):
@@ -89,15 +109,17 @@ class Unfit(Rejected):
 class Sender:
     """Whose words an event is in: the request's, with the batch's context and clock, or the event's own over them.
 
-    `number` is that of its columns in the record.
+    `number` is that of its columns in the record. `lacks` says what consent its events lack, but for that which only
+    some of the plan need.
     """
 
-    __slots__ = ("clock", "context", "fragment", "known", "located", "number", "sent_ms")
+    __slots__ = ("clock", "context", "fragment", "known", "lacks", "located", "number", "sent_ms")
 
     def __init__(
-        self, number: int, context: ContextFacts, sent_ms: int | None, clock: Correction, fragment: str
+        self, number: int, context: ContextFacts, sent_ms: int | None, clock: Correction, fragment: str, lacks: str = ""
     ) -> None:
         self.number = number
+        self.lacks = lacks
         self.sent_ms = sent_ms
         self.context = context
         self.known = context.known
@@ -107,12 +129,15 @@ class Sender:
 
 
 class Judge:
-    """Judges the events of one batch. `senders` and `pages` are the shared columns of the rows that it gives."""
+    """Judges the events of one batch. `senders` and `pages` are the shared columns of the rows that it gives.
+
+    `lacked` says, of the row that was given last, without what consent it is stored: for nobody's.
+    """
 
     __slots__ = (
-        "_as_sent", "_environment", "_fits", "_handled_senders", "_last", "_limit_bytes", "_locator", "_numbers",
-        "_outer", "_page", "_plan", "_sender", "_sent_ms", "_spam_senders", "handled", "pages", "request", "senders",
-        "tools",
+        "_as_sent", "_environment", "_fits", "_handled_senders", "_last", "_limit_bytes", "_locator", "_nobodies",
+        "_numbers", "_outer", "_page", "_plan", "_rules", "_sender", "_sent_ms", "_spam_senders", "_trimmed",
+        "_trimmed_senders", "handled", "lacked", "pages", "request", "senders", "tools",
     )  # fmt: skip
 
     def __init__(self, batch: Batch, request: Request, tools: Tools, *, handled: bool) -> None:
@@ -129,10 +154,18 @@ class Judge:
         self._page = None if handled else plan.page
         self._sent_ms = parse_time(batch.sent_at)
         self._outer = object_bytes(batch.context)
+        if len(self._outer) > EVENT_BYTES_MAX:
+            # Stored with each of its events, however small they are.
+            self._outer = shortened_context(self._outer)
         self._locator = tools.locator
         self._numbers: dict[Located, int] = {}
         self._spam_senders: dict[int, int] = {}
         self._handled_senders: dict[tuple[Sender, PageHandling], Sender] = {}
+        self._trimmed_senders: dict[tuple[Sender, str], Sender] = {}
+        self._nobodies: dict[tuple[int, str], int] = {}
+        self._trimmed: dict[Located, Located] = {}
+        self._rules = request.consent or tools.consent
+        self.lacked = ""
         self._as_sent = self._sent_ms is not None
         self._sender: Sender | None = None  # of events without context and clock of their own
         self._last: Sender | None = None  # of the last one with
@@ -146,6 +179,7 @@ class Judge:
         Raises:
             Rejected: it cannot be stored as an event; Unfit, which is one, when it is the plan that says so.
             Dropped: it is not to be stored at all.
+            Counted: it is only to be counted.
         """
         request = self.request
 
@@ -163,9 +197,12 @@ class Judge:
 
         # Measure: what a whole body keeps to, each of its events does.
         if not self._fits:
-            self._measure(envelope)
+            envelope = self._measure(envelope)
         properties = envelope.properties
         text = "{}" if properties is UNSET else str(properties, "utf-8")
+        if len(text) > LONG_PAGE_BYTES and kind == "page":
+            text = shortened_page(text.encode()).decode()
+            properties = Raw(text.encode())
         if text == "null" or properties is UNSET:
             text, properties = "{}", EMPTY_OBJECT
 
@@ -174,6 +211,18 @@ class Judge:
             sender = self._sender or self._batch_sender()
         else:
             sender = self._own_sender(envelope)
+
+        # Look up in the plan.
+        planned = None
+        if kind in _PLANNED_TYPES:
+            planned = self._plan.newest.get(event) if major is None else self._plan.find(event, major)
+
+        # Heed consent: an event without it is dropped, or goes on as nobody's.
+        lacks = sender.lacks
+        if planned is not None and planned.consent and not lacks:
+            lacks = self._lacks(sender.context, planned.consent)
+        if lacks:
+            envelope = self._as_nobodys(envelope, sender, own_id, lacks, planned)
 
         # Identify: the device by its own id, else the person, else a hash that lasts a day.
         user_id = "" if envelope.userId is None else _identifier(envelope.userId, "userId")
@@ -197,8 +246,7 @@ class Judge:
             if not clock.earliest_ms <= event_ms <= clock.latest_ms:
                 event_ms = clock.event_time(occurred_ms)
 
-        # Look up in the plan, and do to the page what it says of personal data.
-        planned = self._plan.find(event, major) if kind in _PLANNED_TYPES else None
+        # Do to the page what the plan says of personal data.
         handling = self._page
         if planned is not None and planned.page is not None:
             handling = self.page_handling(planned)
@@ -214,19 +262,24 @@ class Judge:
             located = self._locator.locate(stated.url, stated.referrer, sender.context.campaign, fragment)
         else:
             located = sender.located or self._locate(sender)
+        number = sender.number
+        if lacks:
+            located, number = self._without_query(located), self._nobody(sender, lacks)
         page = self._numbers.get(located)
         if page is None:
             page = self._numbers[located] = len(self.pages)
             self.pages.append(located.columns)
-        number = self._spam_sender(sender.number) if located.is_spam else sender.number
+        if located.is_spam:
+            number = self._spam_sender(number)
         environment = self._environment
         if located.is_local and environment == PROD:
             environment = DEV
 
-        # Sample: keep the share that the plan wants. A developer sees all of theirs.
+        # Sample: keep the share that the plan wants. A developer sees all of theirs; counting needs no sample.
         rate = 1.0
+        counting = lacks != "" and self._rules.mode == COUNTS
         if planned is not None and planned.sampling is not None and environment != DEV and not self.handled:
-            if not kept(planned.sampling, visitor_id, own_id):
+            if not counting and not kept(planned.sampling, visitor_id, own_id):
                 raise _left_out(own_id, event, planned)
             rate = planned.sampling.rate
 
@@ -242,8 +295,13 @@ class Judge:
             raise Unfit(found, visitor_id, environment, checked)
         if checked.properties is not None:
             text = checked.properties.decode()
-        if "=" in text:
+        if "=" in text or "@" in text:
             text = without_secrets(text)
+        if lacks:
+            if counting:
+                raise self._counted(own_id, event, environment, number, page, lacks)
+            text = without_addresses(text) if kind == "page" else text
+            self.lacked = lacks
 
         title = stated.title
         sequence = envelope.sequence or 0
@@ -274,6 +332,11 @@ class Judge:
             environment,
         ), checked
 
+    @property
+    def hides(self) -> bool:
+        """Whether some of its senders stand beside what may be kept of them, and must not be written."""
+        return bool(self._trimmed_senders)
+
     def context_of(self, envelope: Envelope) -> ContextFacts:
         """The context of an event: its own over its batch's."""
         return read_context(self._outer, envelope.context)
@@ -285,6 +348,14 @@ class Judge:
     def page_handling(self, planned: EventCheck | None) -> PageHandling | None:
         """What is done to the page of such an event."""
         return self._page if self.handled or planned is None or planned.page is None else planned.page
+
+    def lacks(self, envelope: Envelope) -> str:
+        """What consent an event lacks that is refused for something else: then nothing of it is kept."""
+        if self.handled:
+            return ""
+        name = name_of(envelope)
+        planned = self._plan.find(name.event, name.major)
+        return self._lacks(self.context_of(envelope), planned.consent if planned is not None else ())
 
     def country_of(self, envelope: Envelope) -> str:
         """The country of an event."""
@@ -307,7 +378,8 @@ class Judge:
         request, known = self.request, context.known
         clock = correction(request.received_ms, sent_ms, is_server=request.is_server)
         fragment = self._locator.fragment(known.page.url)
-        sender = Sender(len(self.senders), context, sent_ms, clock, fragment)
+        lacks = "" if self.handled else self._lacks(context)
+        sender = Sender(len(self.senders), context, sent_ms, clock, fragment, lacks)
         self.senders.append(
             (
                 request.source_id,
@@ -320,17 +392,86 @@ class Judge:
         )
         return sender
 
+    def _lacks(self, context: ContextFacts, needs: tuple[str, ...] = ()) -> str:
+        """What consent is lacking; of what is replayed only a purpose that the plan needs by now can be."""
+        request = self.request
+        is_server = request.is_server or self.handled
+        return why_not(self._rules, request.signals, context.stated, needs, is_server=is_server)
+
+    def _as_nobodys(
+        self, envelope: Envelope, sender: Sender, own_id: str, lacks: str, planned: EventCheck | None
+    ) -> Envelope:
+        """An event that lacks consent, without all that tells whose it is.
+
+        Raises:
+            Dropped: nothing would be left of it, or nothing is to be kept.
+        """
+        mode = DROP if self.handled or envelope.type not in _PLANNED_TYPES else mode_of(self._rules, lacks)
+        if mode == DROP:
+            needs = planned.consent if planned is not None else ()
+            raise Dropped(own_id, lacks, "/context/consent", sentence(lacks, DROP, needs))
+        return structs.replace(
+            envelope,
+            anonymousId=COUNTED_VISITOR if mode == COUNTS else self._daily_id(sender),
+            userId=None,
+            groupId=None,
+            previousId=None,
+            traits=UNSET,
+        )
+
+    def _nobody(self, sender: Sender, lacks: str) -> int:
+        """The number of a sender whose context names nobody, and whose flags say why."""
+        found = self._nobodies.get((sender.number, lacks))
+        if found is None:
+            found = self._nobodies[sender.number, lacks] = len(self.senders)
+            before = self.senders[sender.number]
+            flags = f"{before[_AT_FLAGS]} cookieless_{lacks}".lstrip()
+            context = (*sender.context.columns[:-1], without_identity(sender.context.text))
+            self.senders.append((*before[:_AT_FLAGS], flags, *context))
+        return found
+
+    def _without_query(self, located: Located) -> Located:
+        """A place without what an address may say of its visitor: its query, the id of a click, a fragment."""
+        found = self._trimmed.get(located)
+        if found is None:
+            columns = list(located.columns)
+            for name in ("query", "click_id_type", "click_id", "fragment"):
+                columns[_AT_PAGE[name]] = ""
+            for name in ("url", "referrer"):
+                columns[_AT_PAGE[name]] = columns[_AT_PAGE[name]].partition("?")[0]
+            found = Located(tuple(columns), is_local=located.is_local, is_spam=located.is_spam)
+            self._trimmed[located] = found
+        return found
+
+    def _counted(self, own_id: str, event: str, environment: str, sender: int, page: int, lacks: str) -> Counted:
+        columns = self.pages[page]
+        is_bot = self.senders[sender][_AT_CLASS + 1]
+        request = self.request
+        place = (columns[_AT_PAGE["host"]], columns[_AT_PAGE["path"]])
+        return Counted(
+            (own_id, request.source_id, request.received_ms, environment, event, *place, is_bot, lacks), lacks
+        )
+
     def _handled_sender(self, sender: Sender, handling: PageHandling) -> Sender:
         """The sender with what may be kept of its page: all columns of its context are read from that."""
         key = (sender, handling)
         found = self._handled_senders.get(key)
         if found is None:
-            context = read_context(handling.context(sender.context.text).encode(), UNSET)
+            found = self._handled_senders[key] = self._without(sender, handling.context(sender.context.text))
+        return found
+
+    def _without(self, sender: Sender, kept: str) -> Sender:
+        """The sender with this context; events of several kinds, of which the same is kept, share it."""
+        if kept == sender.context.text:
+            return sender
+        found = self._trimmed_senders.get((sender, kept))
+        if found is None:
+            context = read_context(kept.encode(), UNSET)
             fragment = self._fragment(sender.known.page.url, context.known.page.url) if sender.fragment else ""
-            found = Sender(len(self.senders), context, sender.sent_ms, sender.clock, fragment)
+            found = Sender(len(self.senders), context, sender.sent_ms, sender.clock, fragment, sender.lacks)
             before = self.senders[sender.number]
             self.senders.append((*before[: -len(context.columns)], *context.columns))
-            self._handled_senders[key] = found
+            self._trimmed_senders[sender, kept] = found
         return found
 
     def _locate(self, sender: Sender) -> Located:
@@ -363,18 +504,27 @@ class Judge:
         user_agent = known.userAgent if request.is_server and known.userAgent else request.user_agent
         return self.tools.salts.visitor_id(request.received_ms, request.source_id, address, user_agent)
 
-    def _measure(self, envelope: Envelope) -> None:
-        """Refuse an event whose properties, traits or context are larger than one event may be."""
-        for field, raw, limit in (
-            ("properties", envelope.properties, self._limit_bytes),
-            ("extra", envelope.extra, self._limit_bytes),
-            ("context", envelope.context, EVENT_BYTES_MAX),
-            ("traits", envelope.traits, EVENT_BYTES_MAX),
+    def _measure(self, envelope: Envelope) -> Envelope:
+        """The event, with the addresses of its page cut where it is larger than one event may be.
+
+        Raises:
+            Rejected: its properties, traits or context are too large even so.
+        """
+        if _size(envelope.context) > EVENT_BYTES_MAX and (whole := object_bytes(envelope.context)):
+            envelope = structs.replace(envelope, context=Raw(shortened_context(whole)))
+        is_page = envelope.type == "page" and _size(envelope.properties) > LONG_PAGE_BYTES
+        if is_page and (whole := object_bytes(envelope.properties)):
+            envelope = structs.replace(envelope, properties=Raw(shortened_page(whole)))
+        for field, size, limit in (
+            ("properties", _size(envelope.properties), self._limit_bytes),
+            ("extra", _size(envelope.extra), self._limit_bytes),
+            ("context", max(_size(envelope.context), len(self._outer)), EVENT_BYTES_MAX),
+            ("traits", _size(envelope.traits), EVENT_BYTES_MAX),
         ):
-            size = 0 if isinstance(raw, UnsetType) else len(memoryview(raw))
             if size > limit:
                 sentence = f"{field} is {size:,} bytes, the limit is {limit:,}; send less with the event"
                 raise Rejected(Reason.EVENT_TOO_LARGE, f"/{field}", sentence)
+        return envelope
 
     def _check(self, envelope: Envelope, event: str, major: int | None, properties: Raw, environment: str) -> Checked:
         """The verdict on an event that is not planned, or that says more than its properties."""
@@ -435,6 +585,10 @@ def _address(url: str) -> str:
     scheme, mark, rest = whole.partition("://")
     authority, slash, path = rest.partition("/")
     return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def _size(raw: Raw | UnsetType) -> int:
+    return 0 if isinstance(raw, UnsetType) else len(memoryview(raw))
 
 
 def _raw_text(raw: Raw) -> str:

@@ -3,12 +3,16 @@
     load/positions.json  how far, and the ledger: replaced as one after each batch
     load/manifest.json   the batch in flight: written before its first insert attempt, and as it is taken apart
 
+Each ends in a checksum of itself: a bit that flips in a position would else skip events, or have them deleted unread.
+It is a field of the JSON that versions before do not know and pass over; their files, without it, are read too.
+
 Workers show the ledger in /metrics, and `footfall doctor` proves it; neither opens the database for that.
 """
 
 from __future__ import annotations
 
 import os
+import zlib
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,7 +27,10 @@ class Ledger(Struct):
     """Where every loaded event went: received = stored + deduplicated + rejected + dropped.
 
     `refused` are those of the rejected that the database would not take, though we had accepted them; `set_aside` those
-    of the rejected that it would not even take as rejected: they are in a file (refused.py).
+    of the rejected that it would not even take as rejected: they are in a file (refused.py). `erased` are those of the
+    dropped whose person had been erased: they came too late (erased.py), or were in a file that was cleaned. Of a file
+    whose time was over (rights/expire.py) they are dropped alone.
+    `counted` are those of the stored that are only counted, in counted_events.
     """
 
     received: int = 0
@@ -34,6 +41,13 @@ class Ledger(Struct):
     damaged_bytes: int = 0
     refused: int = 0
     set_aside: int = 0
+    erased: int = 0
+    counted: int = 0
+
+    @property
+    def unaccounted(self) -> int:
+        """How many received events are in no place; none, unless the ledger is wrong."""
+        return self.received - self.stored - self.deduplicated - self.rejected - self.dropped
 
 
 class Positions(Struct):
@@ -68,8 +82,8 @@ class Cuts(Struct):
 class Manifest(Struct):
     """One batch, as it was before its first insert attempt. `skip` are indices of its events that are duplicates.
 
-    The cuts are those of the batch's three blocks: its events, its rejected events, and, among the rejected, the events
-    that the database refused.
+    The cuts are those of the batch's blocks: its events, its rejected events, among the rejected the events that the
+    database refused, and those that are only counted.
     """
 
     sequence: int
@@ -82,6 +96,8 @@ class Manifest(Struct):
     cut_events: Cuts = field(default_factory=Cuts)
     cut_failed: Cuts = field(default_factory=Cuts)
     cut_refused: Cuts = field(default_factory=Cuts)
+    skip_counted: list[int] = []
+    cut_counted: Cuts = field(default_factory=Cuts)
 
 
 class LoadError(Exception):
@@ -104,8 +120,8 @@ def account(data_dir: Path) -> tuple[Ledger, dict[str, int]]:
     spooled = count_spooled(data_dir / "spool", positions.segments)
     return ledger, {
         "received": ledger.received + spooled,
-        "spooled": spooled,
         "stored": ledger.stored,
+        "spooled": spooled,
         "deduplicated": ledger.deduplicated,
         "rejected": ledger.rejected,
         "dropped": ledger.dropped,
@@ -114,15 +130,31 @@ def account(data_dir: Path) -> tuple[Ledger, dict[str, int]]:
 
 _State = TypeVar("_State", Positions, Manifest)
 
+_CHECKSUM = b',"crc32":"'  # stands last, and in no name of a segment
+
 
 def read_state(path: Path, kind: type[_State]) -> _State | None:
     """One of the loader's files; None where there is none yet. Raises LoadError."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        content = path.read_bytes()
+        body, named, checksum = content.rpartition(_CHECKSUM)
+        if named and checksum != _checksum(body + b"}"):
+            raise LoadError(f"{path} is damaged: its checksum is wrong; restore it from a backup")
+        return msgspec.json.decode(content, type=kind)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise LoadError(f"{path} cannot be read: {error}; restore it from a backup") from error
+
+
+def encode_state(state: Positions | Manifest) -> bytes:
+    """What `read_state` reads."""
+    content = msgspec.json.encode(state)
+    return content[:-1] + _CHECKSUM + _checksum(content)
+
+
+def _checksum(content: bytes) -> bytes:
+    return b'%08x"}' % zlib.crc32(content)
 
 
 def write_durably(path: Path, content: bytes) -> None:

@@ -9,7 +9,8 @@ Positions and the ledger of counts are one file, replaced atomically, so they ca
 An event sent twice by its client is dropped here. Ids of recent batches are kept in memory; an event that happened
 the oldest of them was received, or does not credibly say when, is looked up in the database, by visitor. So a retry is
 found however late it comes; only one whose visitor changed meanwhile (a daily hash, past midnight) can slip through.
-Rejected events have no time of their own: their ids are remembered, and not looked up.
+Rejected events have no time of their own: their ids are remembered, and only one that arrived before memory begins,
+which a replay of old segments brings back, is looked up, at its time of arrival.
 
 A block that the database refuses for what some rows hold is halved until those rows are found; they become rejected
 events (refused.py) and all others are stored. Each step is in the manifest before the next: a crash, or a constraint
@@ -21,12 +22,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
 import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
@@ -41,8 +43,10 @@ from collector.block import (
     failed_table,
     stream,
     times_ms,
+    visitors,
     without,
 )
+from collector.erased import Erased, Named
 from collector.files import sync_folder
 from collector.ledger import (
     Cuts,
@@ -50,12 +54,14 @@ from collector.ledger import (
     LoadError,
     Manifest,
     Range,
+    encode_state,
     read_positions,
     read_state,
     write_durably,
 )
 from collector.packed import FORM
 from collector.plan.values import literal
+from collector.pressed import SegmentFile
 from collector.record import (
     ADDED_EVENT_VALUES,
     ADDED_FAILED_VALUES,
@@ -70,6 +76,7 @@ from collector.spool import (
     Record,
     is_sealed,
     read_on,
+    segment_bytes,
     segments,
     sync_segment,
 )
@@ -92,7 +99,14 @@ RECALL_MS = 3_600_000  # before the newest stored event: what a new loader remem
 RECALL_IDS = 100_000  # and at most so many, which takes it a moment
 POLL_SECONDS = 0.05
 RETRY_SECONDS_MAX = 30.0
+_FAILED_SOURCE, _FAILED_RECEIVED, _FAILED_MESSAGE = (
+    FAILED_COLUMNS.index(name) for name in ("source_id", "received_at", "message_id")
+)
 DRAIN_SECONDS = 5.0  # at a stop; what is left stays in the spool and is loaded at the next start
+BLANK_BYTES = 1024 * 1024  # written over at once
+
+_ZEROS = bytes(BLANK_BYTES)
+_Done = TypeVar("_Done")
 
 
 class Batch:
@@ -108,8 +122,22 @@ class Batch:
         failed, unfit = rows.failed_events()
         self.unfit_failed = _unfit(failed, unfit, manifest.skip_failed)
         self.failed = without(failed, [*manifest.skip_failed, *unfit])
-        self.failed_keys = _others(rows.failed_keys(), manifest.skip_failed)
-        self.newest_ms: int = pc.max(times_ms(events, "received_at")).as_py() or 0
+        self.failed_keys = _others(rows.failed_keys(), [*manifest.skip_failed, *unfit])
+        self.counted = without(rows.counted_events(), manifest.skip_counted)
+        self.counted_keys = _others(rows.counted_keys(), manifest.skip_counted)
+        self.newest_ms: int = max(pc.max(times_ms(table, "received_at")).as_py() or 0 for table in (events, failed))
+
+
+_NAMES_OF_FAILED = [
+    FAILED_COLUMNS.index(name)
+    for name in ("source_id", "visitor_id", "user_id", "message_id", "sent_at", "received_at")
+]
+
+
+def _names(source: object, visitor: object, user: object, previous: object, message: object) -> list[Named]:
+    """The ids of an event by which it may have been erased."""
+    said = (("visitor", visitor), ("user", user), ("visitor", previous), ("user", previous), ("message", message))
+    return [(kind, str(source), str(id_)) for kind, id_ in said]
 
 
 def _unfit(table: pa.Table, unfit: dict[int, str], skipped: Iterable[int]) -> list[tuple[dict[str, Any], str]]:
@@ -136,12 +164,16 @@ SCHEMA = _schema(EVENT_COLUMNS, FAILED_COLUMNS, f";{FORM}")
 # Those of versions before: a batch which one left in flight is sent again under its own token, its rows filled up.
 # Whether they arrived then or arrive now, they have the same values.
 _COLUMNS_OF_FORM_2 = EVENT_COLUMNS[: EVENT_COLUMNS.index("region")]
-_FORM_2_SCHEMA = _schema(_COLUMNS_OF_FORM_2, FAILED_COLUMNS, ";2")
+_FAILED_BEFORE = FAILED_COLUMNS[: FAILED_COLUMNS.index("sent_with")]
+_SCHEMA_BEFORE = _schema(EVENT_COLUMNS, _FAILED_BEFORE, f";{FORM}")
+_FORM_2_SCHEMA = _schema(_COLUMNS_OF_FORM_2, _FAILED_BEFORE, ";2")
 _EARLIER_SCHEMA = _schema(
     EVENT_COLUMNS[: len(EVENT_COLUMNS) - len(ADDED_EVENT_VALUES)],
     FAILED_COLUMNS[: len(FAILED_COLUMNS) - len(ADDED_FAILED_VALUES)],
 )
-_WHOLE_ROWS_SCHEMA = _schema(_COLUMNS_OF_FORM_2, FAILED_COLUMNS)
+_WHOLE_ROWS_SCHEMA = _schema(_COLUMNS_OF_FORM_2, _FAILED_BEFORE)
+_OF_RECORDS = (SCHEMA, _SCHEMA_BEFORE, _FORM_2_SCHEMA)  # whose batches are named by the checksums of their records
+_OF_BYTES = (_WHOLE_ROWS_SCHEMA, _EARLIER_SCHEMA)
 
 
 class RecentIds:
@@ -189,7 +221,20 @@ class Loader:
         now_ms: Callable[[], int],
         rows_max: int = 50_000,
         interval_ms: int = 500,
+        naming: threading.Lock | None = None,
     ) -> None:
+        """Read how far an earlier loader came.
+
+        Args:
+            data_dir: With the spool.
+            store: Where to.
+            now_ms: The wall clock.
+            rows_max: Of one insert, about.
+            interval_ms: Least time between two inserts while there is little to load.
+            naming: Held while a segment is deleted; whoever puts another file under a segment's name holds it too.
+        Raises:
+            LoadError: what an earlier loader left cannot be read.
+        """
         self._spool = data_dir / "spool"
         self._folder = data_dir / "load"
         self._store = store
@@ -197,13 +242,16 @@ class Loader:
         self._rows_max = rows_max
         self._interval_ms = interval_ms
         self._last_load_ms = 0
+        self._naming = naming or threading.Lock()
         self._folder.mkdir(parents=True, exist_ok=True)
         self._spool.mkdir(parents=True, exist_ok=True)
         self.positions = read_positions(data_dir)
         if self.positions.sequence == 0:
-            self._write(self._folder / "positions.json", msgspec.json.encode(self.positions))
+            self._write(self._folder / "positions.json", encode_state(self.positions))
         self._recent = RecentIds()
         self._recalled = False
+        self.erased = Erased(store)
+        self._tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self.failure: str | None = None
         self.insert_seconds = 0.0
         self.inserts = 0
@@ -213,6 +261,7 @@ class Loader:
         if not self._recalled:
             self._recall()
             self._recalled = True
+        self.erased.look(self._now_ms(), now=True)
         manifest = read_state(self._folder / "manifest.json", Manifest)
         if manifest is None or manifest.sequence <= self.positions.sequence:
             return
@@ -223,7 +272,7 @@ class Loader:
             self._forget_manifest()
             return
         log.info("batch %s was in flight: sending it again under its token", manifest.batch_id)
-        self._insert(batch)
+        self._insert(batch, self._arrived(batch))
         self._commit(batch)
 
     def step(self, *, wait: bool = True) -> int:
@@ -256,6 +305,7 @@ class Loader:
         recovered = False
         deadline = float("inf")
         while time.monotonic() < deadline:
+            self._do_tasks()
             stopping = stop.is_set()
             if stopping:
                 deadline = min(deadline, time.monotonic() + DRAIN_SECONDS)
@@ -264,7 +314,7 @@ class Loader:
                     self.recover()
                     recovered = True
                 while self.step(wait=not stopping) and time.monotonic() < deadline and stop.is_set() == stopping:
-                    pass
+                    self._do_tasks()
                 self.failure, pause = None, 0.1
             except Exception as error:
                 # Whatever it is: a loader that ends would let the spool fill up in silence.
@@ -284,10 +334,86 @@ class Loader:
                 return
             stop.wait(POLL_SECONDS)
 
+    def between(self, task: Callable[[], _Done]) -> Future[_Done]:
+        """Have the thread that runs do something between two batches, when nobody else loads. For other threads."""
+        done: Future[_Done] = Future()
+
+        def do() -> None:
+            if done.set_running_or_notify_cancel():
+                try:
+                    done.set_result(task())
+                except Exception as error:
+                    done.set_exception(error)
+
+        self._tasks.put(do)
+        return done
+
+    def _do_tasks(self) -> None:
+        while True:
+            try:
+                task = self._tasks.get_nowait()
+            except Empty:
+                return
+            task()
+
+    def catch_up(self) -> None:
+        """Load all that the spool holds by now, and no more: under load there is always more. Raises as `step`."""
+        self.recover()
+        wanted = {path.name: sync_segment(path) for path in segments(self._spool)}
+        while any(self._behind(name, end) for name, end in wanted.items()) and self.step(wait=False):
+            pass
+        self._tidy()
+
+    def _behind(self, name: str, end: int) -> bool:
+        return (self._spool / name).exists() and self.positions.segments.get(name, len(SEGMENT_MAGIC)) < end
+
+    def blank_loaded(self) -> int:
+        """Write zeros over all that is loaded of the segments that are still there, and say over how many bytes.
+
+        Their writers append behind it, and nobody reads it again. A pressed one that is not loaded to its end is left
+        as it is: it goes when it is. The manifest of the last batch goes too: sentences of
+        the database in it may quote rows. Raises OSError.
+        """
+        blanked = 0
+        for path in segments(self._spool):
+            with SegmentFile(path) as file:
+                if file.is_pressed:
+                    continue
+            at, end = len(SEGMENT_MAGIC), self.positions.segments.get(path.name, 0)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                blanked += max(end - at, 0)
+                while at < end:
+                    at += os.pwrite(descriptor, _ZEROS[: end - at], at)
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
+        self._forget_manifest()
+        return blanked
+
+    def leave_out(self, set_aside: int, damaged_bytes: int, *, erased: bool = True) -> None:
+        """Account for what was removed from our files: rejected events that were set aside, and damaged bytes.
+
+        `erased`: because the person was; else because their time was over.
+        """
+        positions = msgspec.structs.replace(self.positions, ledger=msgspec.structs.replace(self.positions.ledger))
+        ledger = positions.ledger
+        ledger.rejected -= set_aside
+        ledger.refused -= min(set_aside, ledger.refused)
+        ledger.set_aside -= set_aside
+        ledger.dropped += set_aside
+        ledger.erased += set_aside * erased
+        ledger.damaged_bytes -= min(damaged_bytes, ledger.damaged_bytes)
+        self._write(self._folder / "positions.json", encode_state(positions))
+        self.positions = positions
+
     def _waiting_bytes(self) -> int:
+        """What waits, but no further than to FULL_BYTES: a backlog may have a thousand segments."""
         total = 0
         for path in segments(self._spool):
-            total += path.stat().st_size - self.positions.segments.get(path.name, 0)
+            total += segment_bytes(path) - self.positions.segments.get(path.name, 0)
+            if total >= FULL_BYTES:
+                break
         return total
 
     def _cut(self) -> Batch | None:
@@ -301,7 +427,7 @@ class Loader:
             start = self.positions.segments.get(path.name, 0)
             # Asked before reading: a segment that is sealed now holds all it ever will.
             sealed = is_sealed(path)
-            if path.stat().st_size <= start:
+            if segment_bytes(path) <= start:
                 continue
             durable = sync_segment(path)
             end = start
@@ -328,19 +454,28 @@ class Loader:
                 break
         if not ranges:
             return None
-        skip_events, skip_failed = self._duplicates(rows)
-        ledger.deduplicated += len(skip_events) + len(skip_failed)
+        skip_events, skip_failed, skip_counted = self._duplicates(rows)
+        ledger.deduplicated += len(skip_events) + len(skip_failed) + len(skip_counted)
+        late_events, late_failed = self._of_erased(rows, skip_events, skip_failed)
+        ledger.dropped += len(late_events) + len(late_failed)
+        ledger.erased += len(late_events) + len(late_failed)
+        skip_events, skip_failed = sorted(skip_events + late_events), sorted(skip_failed + late_failed)
         ledger.rejected += len(rows.failed) - len(skip_failed)
-        ledger.stored += len(rows) - len(rows.failed) - len(skip_events)
+        ledger.stored += len(rows) - len(rows.failed) - len(skip_events) - len(skip_counted)
+        ledger.counted += len(rows.counted) - len(skip_counted)
         sequence = self.positions.sequence + 1
-        batch_id = self._batch_id(sequence, SCHEMA, records, skip_events, skip_failed)
-        return Batch(Manifest(sequence, batch_id, ranges, skip_events, skip_failed, SCHEMA, ledger), rows)
+        batch_id = self._batch_id(sequence, SCHEMA, records, skip_events, skip_failed, skip_counted)
+        manifest = Manifest(sequence, batch_id, ranges, skip_events, skip_failed, SCHEMA, ledger)
+        manifest.skip_counted = skip_counted
+        return Batch(manifest, rows)
 
     def _batch_id(self, sequence: int, schema: str, records: Sequence[Record], *skips: list[int]) -> str:
         """A hash of what the batch holds. Of each record its checksum, which was verified when it was read."""
+        if len(skips) == 3 and not skips[2]:
+            skips = skips[:2]  # as the versions named it that counted no events
         digest = hashlib.blake2b(digest_size=16)
         digest.update(f"{self.positions.collector_id} {sequence} {schema} {skips}".encode())
-        if schema in (SCHEMA, _FORM_2_SCHEMA):
+        if schema in _OF_RECORDS:
             digest.update(b"".join(b"%8x%8x" % (record.checksum, record.end - record.start) for record in records))
         else:
             for record in records:
@@ -368,19 +503,57 @@ class Loader:
                     return None
                 records.append(item)
         schema = manifest.schema
-        again = self._batch_id(manifest.sequence, schema, records, manifest.skip_events, manifest.skip_failed)
-        if again != manifest.batch_id or schema not in (SCHEMA, _FORM_2_SCHEMA, _WHOLE_ROWS_SCHEMA, _EARLIER_SCHEMA):
+        skips = manifest.skip_events, manifest.skip_failed, manifest.skip_counted
+        again = self._batch_id(manifest.sequence, schema, records, *skips)
+        if again != manifest.batch_id or schema not in _OF_RECORDS + _OF_BYTES:
             return None
         return Batch(manifest, rows)
 
-    def _duplicates(self, rows: Rows) -> tuple[list[int], list[int]]:
-        """Indices of the rows whose event is stored already, or stands earlier in this batch."""
+    def _duplicates(self, rows: Rows) -> tuple[list[int], list[int], list[int]]:
+        """Indices of the rows whose event is stored already, or stands earlier in this batch.
+
+        Ids of counted events are in no table: a copy of one is known for as long as this process remembers it.
+        """
         keys = rows.event_keys()
         skipped = self._seen(keys)
         late = {keys[at]: rows.place_of(at) for at in _may_be_older(rows, self._recent.since_ms) if at not in skipped}
         if stored := self._stored(late):
             skipped.update(at for at, key in enumerate(keys) if key in stored)
-        return sorted(skipped), sorted(self._seen(rows.failed_keys()))
+        keys = rows.failed_keys()
+        skipped_failed = self._seen(keys)
+        since_ms = self._recent.since_ms
+        late_failed = {
+            keys[at]: row
+            for at, row in enumerate(rows.failed)
+            if row[_FAILED_RECEIVED] < since_ms and at not in skipped_failed  # type: ignore[operator]  # a number
+        }
+        if stored := self._stored_failed(late_failed):
+            skipped_failed.update(at for at, key in enumerate(keys) if key in stored)
+        counted = rows.counted_keys()
+        twice = self._seen(counted)
+        if counted:
+            stored_here = set(rows.event_keys())
+            twice.update(at for at, key in enumerate(counted) if key in stored_here)
+        return sorted(skipped), sorted(skipped_failed), sorted(twice)
+
+    def _of_erased(self, rows: Rows, skip_events: list[int], skip_failed: list[int]) -> tuple[list[int], list[int]]:
+        """Indices of the other rows that come too late: those whose they are were erased."""
+        self.erased.look(self._now_ms())
+        if not self.erased:
+            return [], []
+        table, _ = rows.events()
+        names = [
+            table[name].to_pylist() for name in ("source_id", "visitor_id", "user_id", "previous_id", "message_id")
+        ]
+        events = zip(times_ms(table, "event_time").to_pylist(), *names, strict=True)
+        late_events = [at for at, (ms, *ids) in enumerate(events) if self.erased.covers(_names(*ids), ms)]
+        failed = [[row[at] for at in _NAMES_OF_FAILED] for row in rows.failed]
+        late_failed = [
+            at
+            for at, (source, visitor, user, message, sent, received) in enumerate(failed)
+            if self.erased.covers(_names(source, visitor, user, "", message), int(sent or received))  # type: ignore[call-overload]  # a row's values are objects
+        ]
+        return sorted({*late_events}.difference(skip_events)), sorted({*late_failed}.difference(skip_failed))
 
     def _seen(self, keys: list[str]) -> set[int]:
         """Which of these are known, or stand there twice."""
@@ -408,6 +581,22 @@ class Loader:
             found.update(event_key(source, message_id) for source, message_id in answer)
         return found & late.keys()
 
+    def _stored_failed(self, late: dict[str, list[object]]) -> set[str]:
+        """The same of rejected events, each at the moment when it arrived."""
+        found: set[str] = set()
+        places = ((row[_FAILED_SOURCE], str(row[_FAILED_RECEIVED]), row[_FAILED_MESSAGE]) for row in late.values())
+        for part in _probes(places):  # type: ignore[arg-type]  # as the spool has them: text, a number, text
+            wanted = ",".join(
+                f"({source},fromUnixTimestamp64Milli(toInt64({received}),'UTC'),{message})"
+                for source, received, message in part
+            )
+            answer = self._store.rows(
+                f"SELECT source_id, message_id, reason FROM {self._store.database}.failed_events "
+                f"WHERE (source_id, received_at, message_id) IN ({wanted})"
+            )
+            found.update(failed_key(*row) for row in answer)
+        return found & late.keys()
+
     def _recall(self) -> None:
         """Remember what was stored last, so that a restart is no different from going on."""
         for table, columns, key in (
@@ -425,8 +614,7 @@ class Loader:
                 f"ORDER BY received_at DESC LIMIT {RECALL_IDS}"
             )
             self._recent.add((key(*row[1:]) for row in rows), newest_ms)
-            if table == "events":
-                self._recent.unknown_until(rows[-1][0] if len(rows) == RECALL_IDS else unknown_ms)
+            self._recent.unknown_until(rows[-1][0] if len(rows) == RECALL_IDS else unknown_ms)
 
     def _recall_batch(self, batch_id: str) -> None:
         """Remember what has arrived of a batch whose outcome is unknown and which cannot be sent again as it was."""
@@ -437,17 +625,43 @@ class Loader:
         )
         self._recent.add([event_key(*row) for row in events] + [failed_key(*row) for row in failed], newest_ms=0)
 
-    def _insert(self, batch: Batch) -> None:
+    def _arrived(self, batch: Batch) -> set[str]:
+        """The tables in which a batch of unknown outcome is stored whole.
+
+        Its token knows that only as long as the table's deduplication window reaches, which other collectors' inserts
+        fill. A part of a batch may be of an insert that still runs, so then, too, the token decides.
+        """
+        found = set()
+        for table, rows in (("events", batch.events), ("failed_events", batch.failed)):
+            if not rows.num_rows:
+                continue
+            # With its time, so that only the parts of that time are read.
+            received = pc.min_max(times_ms(rows, "received_at")).as_py()
+            ((count,),) = self._store.rows(
+                f"SELECT count() FROM {self._store.database}.{table} "
+                f"WHERE batch_id = {literal(batch.manifest.batch_id)} AND received_at BETWEEN "
+                f"fromUnixTimestamp64Milli({received['min']}) AND fromUnixTimestamp64Milli({received['max']})"
+            )
+            if count == rows.num_rows:
+                found.add(table)
+        return found
+
+    def _insert(self, batch: Batch, arrived: Container[str] = ()) -> None:
         begun = time.monotonic()
         manifest, batch_id = batch.manifest, batch.manifest.batch_id
-        self._send(manifest, "events", batch.events, manifest.cut_events, batch_id)
-        self._send(manifest, "failed_events", batch.failed, manifest.cut_failed, batch_id)
+        if "events" not in arrived:
+            self._mark(batch.events)
+            self._send(manifest, "events", batch.events, manifest.cut_events, batch_id)
+        if "failed_events" not in arrived:
+            self._send(manifest, "failed_events", batch.failed, manifest.cut_failed, batch_id)
         refused = [*batch.unfit_events, *_with_reasons(batch.events, manifest.cut_events.refused)]
         rows = failed_rows([event for event, _ in refused], [sentence for _, sentence in refused])
         rejected, _ = failed_table(rows)
         self._send(manifest, "failed_events", rejected, manifest.cut_refused, f"{batch_id} refused")
+        self._send(manifest, "counted_events", batch.counted, manifest.cut_counted, batch_id)
         aside = [
             *batch.unfit_failed,
+            *_with_reasons(batch.counted, manifest.cut_counted.refused),
             *_with_reasons(batch.failed, manifest.cut_failed.refused),
             *_with_reasons(rejected, manifest.cut_refused.refused),
         ]
@@ -455,6 +669,12 @@ class Loader:
             set_aside(self._folder, batch_id, [row | {"refused": sentence} for row, sentence in aside])
         self.insert_seconds += time.monotonic() - begun
         self.inserts += 1
+
+    def _mark(self, events: pa.Table) -> None:
+        """Mark whose sessions are to be computed anew (sessions.py), first: a mark too many costs only a look."""
+        if events.num_rows:
+            marks = visitors(events)
+            self._store.insert("visitor_marks", list(marks), list(marks.values()), token="")
 
     def _send(self, manifest: Manifest, table: str, rows: pa.Table, cuts: Cuts, token: str) -> None:
         """Insert a block whole, or where the database refuses some of its rows, in parts without them."""
@@ -491,14 +711,15 @@ class Loader:
         positions.segments = dict(self.positions.segments)
         for part in batch.manifest.ranges:
             positions.segments[part.segment] = part.end
-        self._write(self._folder / "positions.json", msgspec.json.encode(positions))
+        self._write(self._folder / "positions.json", encode_state(positions))
         self.positions = positions
         self._remember(batch)
 
     def _remember(self, batch: Batch) -> None:
         refused = batch.manifest.cut_events.refused
         keys = _others(batch.event_keys, refused)
-        keys += batch.failed_keys
+        keys += _others(batch.failed_keys, batch.manifest.cut_failed.refused)  # what is only in a file is not stored
+        keys += batch.counted_keys
         self._recent.add(keys, batch.newest_ms)
 
     def _tidy(self) -> None:
@@ -506,8 +727,10 @@ class Loader:
         present = set()
         for path in segments(self._spool):
             loaded = self.positions.segments.get(path.name, 0)
-            if is_sealed(path) and path.stat().st_size <= max(loaded, len(SEGMENT_MAGIC)):
-                path.unlink()
+            begun = loaded > 0 or path.stat().st_size <= len(SEGMENT_MAGIC)  # of a backlog few are, or hold nothing
+            if begun and is_sealed(path) and segment_bytes(path) <= max(loaded, len(SEGMENT_MAGIC)):
+                with self._naming:
+                    path.unlink()
             else:
                 present.add(path.name)
         # Not written: the next commit does it. A name is never used twice, so a stale one does no harm.
@@ -521,10 +744,8 @@ class Loader:
         folder = self._spool / "damaged"
         folder.mkdir(exist_ok=True)
         target = folder / f"{path.name}.{damage.start}-{damage.end}"
-        with path.open("rb") as source, target.open("wb") as kept:
-            source.seek(damage.start)
-            shutil.copyfileobj(source, kept)
-            kept.truncate(damage.end - damage.start)
+        with SegmentFile(path) as source, target.open("wb") as kept:
+            kept.writelines(source.kept(damage.start, damage.end))
             kept.flush()
             os.fsync(kept.fileno())
         sync_folder(folder)
@@ -536,7 +757,7 @@ class Loader:
         sync_folder(self._folder)
 
     def _write_manifest(self, manifest: Manifest) -> None:
-        self._write(self._folder / "manifest.json", msgspec.json.encode(manifest))
+        self._write(self._folder / "manifest.json", encode_state(manifest))
 
     def _write(self, path: Path, content: bytes) -> None:
         write_durably(path, content)
@@ -553,10 +774,12 @@ def _settled(batch: Batch) -> Ledger:
     ledger = msgspec.structs.replace(manifest.ledger)
     refused = len(batch.unfit_events) + len(manifest.cut_events.refused)
     refused_again = len(batch.unfit_failed) + len(manifest.cut_failed.refused)
-    ledger.stored -= refused
-    ledger.rejected += refused
-    ledger.refused += refused + refused_again
-    ledger.set_aside += refused_again + len(manifest.cut_refused.refused)
+    uncounted = len(manifest.cut_counted.refused)
+    ledger.stored -= refused + uncounted
+    ledger.counted -= uncounted
+    ledger.rejected += refused + uncounted
+    ledger.refused += refused + refused_again + uncounted
+    ledger.set_aside += refused_again + len(manifest.cut_refused.refused) + uncounted
     return ledger
 
 

@@ -6,8 +6,9 @@ url, referrer, campaign of the context --Locator.locate--> Located
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache, lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from collector.referrer import CACHED_URL_MAX, URL_MAX, Addresses, fragment_of, shipped_addresses
 
@@ -59,6 +60,10 @@ class Locator:
             return self._located_cached(url, referrer, campaign, fragment)
         return self._located(url, referrer, campaign, fragment)
 
+    def caches(self) -> tuple[Callable[[], Any], ...]:
+        """What tells how the caches are doing: of whole places, of pages, of channels."""
+        return self._located_cached.cache_info, *self._addresses.caches()
+
     def fragment(self, url: str) -> str:
         """The fragment of an address, as far as one is kept."""
         return fragment_of(url) if self.keeps_fragments and "#" in url else ""
@@ -106,10 +111,6 @@ class Locator:
 def shipped_locator() -> Locator:
     """Locates by the table that ships."""
     return Locator(shipped_addresses())
-
-
-# What the counters of caches read, as in referrer.
-_located_cached = shipped_locator()._located_cached
 
 
 def _flags(of_page: str, of_referrer: str) -> str:

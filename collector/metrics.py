@@ -4,6 +4,9 @@ Each process maps one small file and owns it: a header line that names the count
 Counting is one addition in shared memory, so the hot path pays next to nothing, a kill -9 loses no count, and whoever
 serves /metrics sums the files of all processes. Names carry their labels, as Prometheus writes them:
 `rejected_total{reason="wrong_type"}`.
+
+What goes up and down stands in files of the same form, `*.gauges`: a slot is set in place of added to. They say how a
+process is, so the supervisor deletes those of a former run, and each process is shown on its own.
 """
 
 from __future__ import annotations
@@ -47,12 +50,25 @@ def read_counters(folder: Path) -> dict[str, int]:
     """The sum of each counter over all processes' files (`*.counters`) in a folder. A damaged file is left out."""
     sums: dict[str, int] = {}
     for path in sorted(folder.glob("*.counters")):
-        data = path.read_bytes()
-        try:
-            names = json.loads(data[:_HEADER_BYTES])
-            counted = list(zip(names, memoryview(data)[_HEADER_BYTES:].cast("Q"), strict=True))
-        except (ValueError, TypeError):  # cut short by a power loss: its owner makes it anew at its next start
-            continue
-        for name, value in counted:
+        for name, value in _slots(path):
             sums[name] = sums.get(name, 0) + value
     return sums
+
+
+def read_gauges(folder: Path) -> dict[str, int]:
+    """Each gauge of each process' file (`*.gauges`) in a folder, as `connections{process="worker-0"}`."""
+    return {
+        f'{name}{{process="{path.stem}"}}': value
+        for path in sorted(folder.glob("*.gauges"))
+        for name, value in _slots(path)
+    }
+
+
+def _slots(path: Path) -> list[tuple[str, int]]:
+    """Names and values of a file; none of one that was cut short by a power loss: its owner makes it anew."""
+    data = path.read_bytes()
+    try:
+        names = json.loads(data[:_HEADER_BYTES])
+        return list(zip(names, memoryview(data)[_HEADER_BYTES:].cast("Q"), strict=True))
+    except (ValueError, TypeError):
+        return []

@@ -5,6 +5,8 @@
                                                             with comments from its header (catalogue.py)
     the tracking plan --publish.py--> one typed view per event
 
+On a cluster all of it on each shard, which has its own record of what was applied there (cluster.py).
+
 Safe to run twice, to be killed at any point and to run twice at once: every statement is IF NOT EXISTS or OR REPLACE,
 and a file is recorded only after its last statement, so that the worst case is to run a file again.
 """
@@ -19,6 +21,7 @@ from pathlib import Path
 from msgspec import Struct, structs
 
 from collector.catalogue import catalogue, commented
+from collector.cluster import VIEW_SETTINGS, distribute, for_cluster, fronts, prepare, shards
 from collector.paths import SQL_DIR
 from collector.plan.model import Plan
 from collector.publish import pending_views, publish_views
@@ -44,6 +47,7 @@ SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 """
 
 _TABLE_FILE = re.compile(r"^(\d{3})_\w+\.sql$")
+_TABLE_MADE = re.compile(r"^CREATE TABLE IF NOT EXISTS \{database\}\.(\w+)", re.MULTILINE)
 _READS = re.compile(r"\{database\}\.(\w+)")
 _END_OF_STATEMENT = re.compile(r";[ \t]*$", re.MULTILINE)
 
@@ -75,30 +79,49 @@ def migrate(store: Store, sql_dir: Path = SQL_DIR, plan: Plan | None = None) -> 
         StoreError: ClickHouse refused or could not be reached. What was applied stays; run again.
     """
     tables, views = _table_files(sql_dir), _view_files(sql_dir)
-    missing = _missing_tables(store, tables)
-    outdated = _outdated_views(store, tables, views)
-    if missing or outdated:
-        store.command(f"CREATE DATABASE IF NOT EXISTS {store.database} ENGINE = Atomic")
-        store.command(_for_database(MIGRATIONS_TABLE, store))
-    for file in missing:
-        _run(store, file)
-        _record(store, file.number, file.name, file.checksum)
-    described = catalogue(sql_dir) if outdated else {}
-    for file in outdated:
-        _run(store, structs.replace(file, text=commented(file.text, described[Path(file.name).stem])))
-    if outdated:
-        _record(store, VIEWS_NUMBER, VIEWS_NAME, _views_checksum(tables, views))
-    return [file.name for file in missing + outdated] + (publish_views(store, plan) if plan is not None else [])
+    prepare(store)
+    homes, faces = shards(store), fronts(store)
+    applied: dict[str, None] = {}
+    for home, missing in [(home, _missing_tables(home, tables)) for home in homes]:
+        if missing:
+            home.command(f"CREATE DATABASE IF NOT EXISTS {home.database} ENGINE = Atomic")
+            home.command(_for_database(MIGRATIONS_TABLE, home))
+        for file in missing:
+            _run(home, file)
+            _record(home, file.number, file.name, file.checksum)
+            applied[file.name] = None
+    applied |= dict.fromkeys(distribute(store, _TABLE_MADE.findall("\n".join(file.text for file in tables))))
+    for home, face in zip(homes, faces, strict=True):
+        outdated = _outdated_views(home, face, tables, views)
+        described = catalogue(sql_dir) if outdated else {}
+        for file in outdated:
+            text = commented(file.text, described[Path(file.name).stem])
+            _run(face, structs.replace(file, text=text if face is home else for_cluster(text)))
+            applied[file.name] = None
+        if outdated:
+            _record(home, VIEWS_NUMBER, VIEWS_NAME, _views_checksum(tables, views, spread=face is not home))
+    return [*applied, *(publish_views(store, plan) if plan is not None else [])]
 
 
 def pending(store: Store, sql_dir: Path = SQL_DIR, plan: Plan | None = None) -> list[str]:
     """What `migrate` would apply, in its order. Changes nothing. Raises as `migrate` does."""
     tables, views = _table_files(sql_dir), _view_files(sql_dir)
-    files = [file.name for file in _missing_tables(store, tables) + _outdated_views(store, tables, views)]
-    return files + (pending_views(store, plan) if plan is not None else [])
+    homes = shards(store)
+    missing = [file.name for home in homes for file in _missing_tables(home, tables)]
+    outdated = [
+        file.name
+        for home, face in zip(homes, fronts(store), strict=True)
+        for file in _outdated_views(home, face, tables, views)
+    ]
+    return [*dict.fromkeys(missing + outdated), *(pending_views(store, plan) if plan is not None else [])]
 
 
 def _missing_tables(store: Store, tables: list[_File]) -> list[_File]:
+    if _existing(store).get("events") == "Distributed":
+        raise MigrationError(
+            f"database {store.database} is spread over a cluster; name it in clickhouse_cluster "
+            "(FOOTFALL_CLICKHOUSE_CLUSTER)"
+        )
     applied = _applied(store)
     known = {file.number: file for file in tables}
     for number, name, checksum in applied:
@@ -116,14 +139,16 @@ def _missing_tables(store: Store, tables: list[_File]) -> list[_File]:
     return [file for file in tables if file.number not in done]
 
 
-def _outdated_views(store: Store, tables: list[_File], views: list[_File]) -> list[_File]:
-    """All views or none: a view that reads `*` keeps the columns it was made with, so one change remakes them all."""
-    existing = _existing(store)
-    if "migrations" in existing and {file.name.removesuffix(".sql") for file in views} <= existing:
-        newest = store.rows(
-            f"SELECT argMax(checksum, applied_at) FROM {store.database}.migrations WHERE number = {VIEWS_NUMBER}"
+def _outdated_views(home: Store, face: Store, tables: list[_File], views: list[_File]) -> list[_File]:
+    """All views or none: a view that reads `*` keeps the columns it was made with, so one change remakes them all.
+
+    `home` has the record and `face` the views; on one server they are the same.
+    """
+    if "migrations" in _existing(home) and {file.name.removesuffix(".sql") for file in views} <= set(_existing(face)):
+        newest = home.rows(
+            f"SELECT argMax(checksum, applied_at) FROM {home.database}.migrations WHERE number = {VIEWS_NUMBER}"
         )
-        if newest[0][0] == _views_checksum(tables, views):
+        if newest[0][0] == _views_checksum(tables, views, spread=face is not home):
             return []
     return views
 
@@ -138,9 +163,10 @@ def _applied(store: Store) -> list[tuple[int, str, str]]:
     return [(int(number), str(name), str(checksum)) for number, name, checksum in rows]
 
 
-def _existing(store: Store) -> set[str]:
-    rows = store.rows("SELECT name FROM system.tables WHERE database = {name:String}", {"name": store.database})
-    return {str(name) for (name,) in rows}
+def _existing(store: Store) -> dict[str, str]:
+    """What the database has, with engines."""
+    rows = store.rows("SELECT name, engine FROM system.tables WHERE database = {name:String}", {"name": store.database})
+    return {str(name): str(engine) for name, engine in rows}
 
 
 def _table_files(sql_dir: Path) -> list[_File]:
@@ -168,8 +194,9 @@ def _view_files(sql_dir: Path) -> list[_File]:
         raise MigrationError(f"views read each other in a circle: {' -> '.join(error.args[1])}; cut it") from error
 
 
-def _views_checksum(tables: list[_File], views: list[_File]) -> str:
-    return sha256("\n".join(f"{file.name} {file.checksum}" for file in tables + views).encode()).hexdigest()
+def _views_checksum(tables: list[_File], views: list[_File], *, spread: bool) -> str:
+    parts = [f"{file.name} {file.checksum}" for file in tables + views]
+    return sha256("\n".join(parts + ([VIEW_SETTINGS] if spread else [])).encode()).hexdigest()
 
 
 def _run(store: Store, file: _File) -> None:

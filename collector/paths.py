@@ -17,3 +17,4 @@ TAG_DIR = _shipped("js", "js_sdk/dist")
 DEFAULT_PLAN_DIR = _shipped("schemas", "schemas")
 DEMO_DIR = _PACKAGE / "demo"
 SQL_DIR = _PACKAGE / "sql"
+REACH_DIR = _PACKAGE / "reach"

@@ -13,12 +13,14 @@ from collections.abc import Callable
 from msgspec import Struct, UnsetType
 
 from collector.clock import OFFLINE_MS_MAX
+from collector.consent import COOKIELESS, COUNTS, DROP, WORDS, sentence
 from collector.decode import Batch
 from collector.enrich import Request
-from collector.judge import SAMPLED, Dropped, Judge, Tools, Unfit
+from collector.judge import SAMPLED, Counted, Dropped, Judge, Tools, Unfit
+from collector.limits import MESSAGE_ID_CHARS_MAX
 from collector.location import is_local
 from collector.malformed import salvage
-from collector.packed import FORM, Packed
+from collector.packed import FORM, Packed, Part, only_used
 from collector.plan import Checked
 from collector.reason import Reason, Refused, Rejected
 from collector.record import Envelope, Rows
@@ -34,7 +36,9 @@ CONTEXT_TOTAL_BYTES_MAX = 2_000_000
 COUNTER_NAMES: tuple[str, ...] = (
     *(f'violations_total{{reason="{reason.word}"}}' for reason in Reason if reason.rejects_event),
     *(f'shadowed_total{{reason="{reason.word}"}}' for reason in Reason if reason.rejects_event),
-    *(f'dropped_total{{reason="{word}"}}' for word in (SAMPLED, Reason.UNDECLARED_PII.word)),
+    *(f'dropped_total{{reason="{word}"}}' for word in (SAMPLED, Reason.UNDECLARED_PII.word, *WORDS)),
+    *(f'cookieless_total{{reason="{word}"}}' for word in WORDS),
+    *(f'counted_total{{reason="{word}"}}' for word in WORDS),
 )
 
 
@@ -52,7 +56,9 @@ class Outcome(Struct):
     """A judged batch: its rows, and verdicts in the batch's order.
 
     `rejected` and `dropped` hold one verdict for each such event, the violation that decided; `flagged` one for each
-    violation of an event that was accepted. `counts` is what to add to the counters of COUNTER_NAMES.
+    violation of an event that was accepted. `cookieless` and `counted` hold one for each event that lacks consent and
+    is stored as nobody's, or only counted; `counted_rows` are those of the counted. `counts` is what to add to the
+    counters of COUNTER_NAMES.
     """
 
     packed: Packed
@@ -60,6 +66,14 @@ class Outcome(Struct):
     flagged: list[Verdict] = []
     dropped: list[Verdict] = []
     counts: dict[str, int] = {}
+    cookieless: list[Verdict] = []
+    counted: list[Verdict] = []
+    counted_rows: list[Part] = []
+
+    @property
+    def accepted(self) -> int:
+        """How many events are stored or counted."""
+        return len(self.packed.events) + len(self.counted_rows)
 
     @property
     def rows(self) -> Rows:
@@ -106,9 +120,18 @@ def process(
                     Verdict(index, row[2], found.reason.word, found.pointer, found.fix) for found in checked.violations
                 )
                 _count_violations(outcome.counts, checked)
+            if judge.lacked:
+                outcome.cookieless.append(_lacking(index, row[2], judge.lacked, COOKIELESS))
+                _count(outcome.counts, "cookieless_total", judge.lacked)
+                judge.lacked = ""
         except Rejected as rejected:
             own_bytes = own_bytes or raws()
             envelope = event if isinstance(event, Envelope) else salvage(own_bytes[index], Envelope)
+            if lacks := judge.lacks(envelope):
+                outcome.dropped.append(_lacking(index, (envelope.messageId or "")[:MESSAGE_ID_CHARS_MAX], lacks, DROP))
+                _count(outcome.counts, "dropped_total", lacks)
+                rejected.__traceback__ = None
+                continue
             failed = failed_row(judge, envelope, rejected, own_bytes[index])
             rows.failed.append(failed)
             outcome.rejected.append(Verdict(index, failed.message_id, failed.reason, rejected.pointer, rejected.fix))
@@ -120,7 +143,17 @@ def process(
             outcome.dropped.append(Verdict(index, dropped.message_id, dropped.word, dropped.pointer, dropped.fix))
             _count(outcome.counts, "dropped_total", dropped.word)
             _count_violations(outcome.counts, dropped.checked)
+        except Counted as counted:
+            outcome.counted_rows.append(counted.row)
+            outcome.counted.append(_lacking(index, counted.row[0], counted.word, COUNTS))
+            _count(outcome.counts, "counted_total", counted.word)
+    if judge.hides or outcome.cookieless or outcome.counted or outcome.dropped:
+        only_used(rows)
     return outcome
+
+
+def _lacking(index: int, message_id: str, lacks: str, mode: str) -> Verdict:
+    return Verdict(index, message_id, lacks, "/context/consent", sentence(lacks, mode))
 
 
 def _count_violations(counts: dict[str, int], checked: Checked) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 
+from collector.cluster import fronts
 from collector.plan.lock import lock_bytes, sealed
 from collector.plan.model import Plan
 from collector.plan.values import quoted
@@ -28,17 +29,20 @@ def publish_views(store: Store, plan: Plan) -> list[str]:
     Raises:
         StoreError: ClickHouse refused or could not be reached. What was made stays; run again.
     """
-    outdated, removed = _differences(store, plan)
-    for view in outdated:
-        store.command(view.create(store.database))
-    for name in removed:
-        store.command(f"DROP VIEW IF EXISTS {store.database}.{quoted(name)}")
-    return _said(outdated, removed)
+    done: dict[str, None] = {}
+    for front in fronts(store):
+        outdated, removed = _differences(front, plan)
+        for view in outdated:
+            front.command(view.create(front.database))
+        for name in removed:
+            front.command(f"DROP VIEW IF EXISTS {front.database}.{quoted(name)}")
+        done |= dict.fromkeys(_said(outdated, removed))
+    return list(done)
 
 
 def pending_views(store: Store, plan: Plan) -> list[str]:
     """What `publish_views` would do. Changes nothing."""
-    return _said(*_differences(store, plan))
+    return list(dict.fromkeys(said for front in fronts(store) for said in _said(*_differences(front, plan))))
 
 
 def record_version(store: Store, plan: Plan, now_ms: int) -> bool:
@@ -51,15 +55,26 @@ def record_version(store: Store, plan: Plan, now_ms: int) -> bool:
     """
     plan = plan if plan.hash else sealed(plan)
     rows = store.rows(
-        f"SELECT hash, toUnixTimestamp64Milli(live_from) FROM {store.database}.plan_versions "
+        f"SELECT hash, version, toUnixTimestamp64Milli(live_from) FROM {store.database}.plan_versions "
         "ORDER BY live_from DESC, hash LIMIT 1"
     )
-    was, since_ms = (str(rows[0][0]), int(rows[0][1])) if rows else ("", 0)
-    if was == plan.hash:
+    was, version, since_ms = (str(rows[0][0]), str(rows[0][1]), int(rows[0][2])) if rows else ("", "", 0)
+    if (was, version) == (plan.hash, plan.label):
         return False
-    row = [plan.hash, plan.version, plan.name, max(now_ms, since_ms + 1), lock_bytes(plan).decode()]
+    others = store.rows(
+        f"SELECT hash FROM {store.database}.plan_versions "
+        "WHERE name = {name:String} AND version = {version:String} AND hash != {hash:String} LIMIT 1",
+        {"name": plan.name, "version": plan.label, "hash": plan.hash},
+    )
+    if others:
+        log.error(
+            "%s %s (%s…) was live before with other content (%s…): two branches were released on their own, and their "
+            "events cannot be told apart by version; release once more on top of both",
+            plan.name, plan.label, plan.hash[:12], str(others[0][0])[:12],
+        )  # fmt: skip
+    row = [plan.hash, plan.label, plan.name, max(now_ms, since_ms + 1), lock_bytes(plan).decode()]
     names = ["hash", "version", "name", "live_from", "plan"]
-    store.insert("plan_versions", names, [[value] for value in row], token=f"{since_ms} {was} {plan.hash}")
+    store.insert("plan_versions", names, [[value] for value in row], token=f"{since_ms} {was} {plan.hash} {plan.label}")
     return True
 
 

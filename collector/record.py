@@ -135,6 +135,7 @@ class FailedRow(Struct, array_like=True, gc=False):
     raw: str
     environment: str
     plan_hash: str
+    sent_with: str
 
 
 EVENT_COLUMNS: tuple[str, ...] = EventRow.__struct_fields__
@@ -143,7 +144,7 @@ FAILED_COLUMNS: tuple[str, ...] = FailedRow.__struct_fields__
 # Columns are only ever added, at the end. A segment that was written before an upgrade has rows without the last ones,
 # which are filled up with these; they are the defaults of the columns in the database, too.
 ADDED_EVENT_VALUES: tuple[object, ...] = ("{}", 1.0, "prod", "", "", "", "", "", 0, "", "", "", "", "", "")
-ADDED_FAILED_VALUES: tuple[object, ...] = ("prod", "")
+ADDED_FAILED_VALUES: tuple[object, ...] = ("prod", "", "")
 
 
 class Rows(Struct, array_like=True, gc=False):

@@ -10,7 +10,9 @@ happened to carry it. Which sites, words and click ids mean what stands in chann
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache, lru_cache
+from typing import Any
 from urllib.parse import quote, unquote
 
 import idna
@@ -40,6 +42,7 @@ _URL = re.compile(
 )
 _DEFAULT_PORT = {"http": "80", "https": "443"}
 PORT_MAX = 65_535
+LABEL_MAX = 63  # of a host name (RFC 1035)
 
 # What browsers never send, because they have put it right: such an address is put right here, too.
 _ODD = re.compile(r"[^!-~]|[\\\"<>`{}]|/(?:\.|%2[eE]){1,2}(?:[/?#]|\Z)")
@@ -102,6 +105,10 @@ class Addresses:
         self._page_cached = lru_cache(maxsize=PAGE_CACHE_MAX)(self._page)
         self._classify_cached = lru_cache(maxsize=CHANNEL_CACHE_MAX)(self._classify)
 
+    def caches(self) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        """What tells how the caches are doing: of pages, and of channels."""
+        return self._page_cached.cache_info, self._classify_cached.cache_info
+
     def parse_page(self, url: str) -> Page:
         """Take a page's address apart. Never raises.
 
@@ -163,6 +170,8 @@ class Addresses:
         scheme, host, port, path, query = match.groups()
         scheme = scheme.lower()
         host = host.lower()
+        if "xn--" in host and not _is_international(host):
+            return _UNREADABLE
         if port:
             if int(port) > PORT_MAX:
                 return _UNREADABLE
@@ -248,11 +257,6 @@ def shipped_addresses() -> Addresses:
     return Addresses(shipped_table())
 
 
-# What the counters of caches read: those of the table that ships, which a process uses unless it is given another.
-_page_cached = shipped_addresses()._page_cached
-_classify_cached = shipped_addresses()._classify_cached
-
-
 def parse_page(url: str) -> Page:
     """Addresses.parse_page by the table that ships."""
     return shipped_addresses().parse_page(url)
@@ -296,6 +300,19 @@ def _host_name(host: str) -> str:
         return idna.encode(host, uts46=True, std3_rules=False).decode("ascii")
     except (idna.IDNAError, UnicodeError):
         return ""
+
+
+def _is_international(host: str) -> bool:
+    """Whether labels in punycode (RFC 3492) stand for something: browsers open no address of others."""
+    for label in host.split("."):
+        if label.startswith("xn--"):
+            try:
+                name = label[4:].encode().decode("punycode") if len(label) <= LABEL_MAX else ""
+            except UnicodeError:
+                return False
+            if name.isascii() or not name.isprintable():
+                return False
+    return True
 
 
 def _resolved(path: str) -> str:

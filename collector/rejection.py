@@ -55,6 +55,7 @@ def failed_row(judge: Judge, envelope: Envelope, rejected: Rejected, raw: bytes)
         raw=without_secrets(_handled_raw(judge, rejected, name, handling, raw)).decode("utf-8", "backslashreplace"),
         environment=environment,
         plan_hash=tools.plan.hash,
+        sent_with="server" if request.is_server else "browser",
     )
 
 

@@ -19,8 +19,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from collector.consent import MODES, PURPOSE_CHARS_MAX, Overrides
 from collector.files import replace_file
 
 FILE_NAME = "sources.json"
@@ -31,10 +32,20 @@ _ENVIRONMENT = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 # Labels of letters, digits and hyphens, two at least: browsers keep no cookie for all of `.example`.
 _DOMAIN = re.compile(r"(?=.{3,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])")
 SOURCES_MAX = 10_000
+OLD_KEYS_MAX = 10  # of a source; each is looked up like a new one
+DAY_MS = 86_400_000
 
 
 class SourceError(Exception):
     """Sources cannot be read or changed as asked; the text is one sentence."""
+
+
+class OldKey(Struct):
+    """A key that another has taken the place of and that still opens: a write key, or the hash of a server key."""
+
+    key: str
+    until_ms: int
+    is_server: bool = False
 
 
 class Source(Struct):
@@ -42,7 +53,7 @@ class Source(Struct):
 
     `origins` empty means that browsers may send from any. `cookie_domain`, where it is not empty, lets the collector
     set the visitor's id as a cookie of that domain for pages of `origins` within it. `environment` says which of the
-    plan's rules hold: prod, or another that the plan names.
+    plan's rules hold: prod, or another that the plan names. `consent` is what it has otherwise than the settings.
     """
 
     id: str
@@ -53,10 +64,15 @@ class Source(Struct):
     enabled: bool = True
     cookie_domain: str = ""
     environment: str = PROD
+    old_keys: list[OldKey] = []
+    consent: Overrides = Overrides()
 
 
 class Access(Struct, frozen=True):
-    """What a presented key opens. `cookie_origins` are those of the origins that get the visitor's id as a cookie."""
+    """What a presented key opens. `cookie_origins` are those of the origins that get the visitor's id as a cookie.
+
+    `until_ms` is when a key that was replaced ends; 0 for one that does not.
+    """
 
     source_id: str
     origins: frozenset[str]
@@ -65,6 +81,8 @@ class Access(Struct, frozen=True):
     environment: str = PROD
     cookie_domain: str = ""
     cookie_origins: frozenset[str] = frozenset()
+    until_ms: int = 0
+    consent: Overrides | None = None
 
 
 class _File(Struct):
@@ -78,10 +96,12 @@ def key_hash(key: str) -> str:
 
 
 @contextlib.contextmanager
-def _alone(data_dir: Path) -> Iterator[None]:
-    """Keep others from changing the file between our reading and our writing it."""
+def _alone(data_dir: Path, *, make: bool = False) -> Iterator[None]:
+    """Keep others from changing the file between our reading and our writing it; `make` a folder that is missing."""
     try:
-        if not data_dir.is_dir():  # then there is no file either, and what follows says so
+        if make:
+            data_dir.mkdir(parents=True, exist_ok=True)
+        elif not data_dir.is_dir():  # then there is no file either, and what follows says so
             yield
             return
         descriptor = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
@@ -114,7 +134,7 @@ def add_source(
         raise SourceError(f"a source's name has 1 to {NAME_CHARS_MAX} printable characters; choose another")
     settings = _checked([normal_origin(origin) for origin in origins], normal_domain(cookie_domain), environment)
     server_key = _new_server_key()
-    with _alone(data_dir):
+    with _alone(data_dir, make=True):
         sources = read_sources(data_dir)
         if any(known.name == name for known in sources):
             raise SourceError(f"there is a source named {name!r} already; choose another name")
@@ -123,7 +143,7 @@ def add_source(
         source = Source(
             id=_free_id(name, {known.id for known in sources}),
             name=name,
-            write_key="fw_" + secrets.token_urlsafe(15),
+            write_key=_new_write_key(),
             server_key_hash=key_hash(server_key),
             **settings,
         )
@@ -144,6 +164,44 @@ def renew_server_key(data_dir: Path, source_id: str) -> str:
     raise SourceError(f"there is no source {source_id!r}")
 
 
+def rotate_key(data_dir: Path, id_or_name: str, *, server: bool, keep_days: float, now_ms: int) -> tuple[Source, str]:
+    """Give a source a new server key or write key; the old one opens for some days more, so that nobody is locked out.
+
+    Args:
+        data_dir: With the sources.
+        id_or_name: The source.
+        server: Its server key, else its write key.
+        keep_days: For how long the old key still opens; with 0 it ends at once, as do those before it.
+        now_ms: Now.
+    Returns:
+        The source and the new key; a server key cannot be had again.
+    Raises:
+        SourceError: there is no such source, or it has OLD_KEYS_MAX keys that still open.
+    """
+    with _alone(data_dir):
+        sources = read_sources(data_dir)
+        source = next((one for one in sources if id_or_name in (one.id, one.name)), None)
+        if source is None:
+            known = ", ".join(one.id for one in sources[:10]) or "none yet"
+            raise SourceError(f"there is no source {id_or_name!r}; known are: {known}")
+        kept = [old for old in source.old_keys if old.until_ms > now_ms and (old.is_server != server or keep_days > 0)]
+        if keep_days > 0:
+            replaced = source.server_key_hash if server else source.write_key
+            kept.append(OldKey(replaced, now_ms + int(keep_days * DAY_MS), server))
+        if len(kept) > OLD_KEYS_MAX:
+            raise SourceError(
+                f"source {source.id} has {OLD_KEYS_MAX} old keys that still open, the limit; --keep-days 0 ends them"
+            )
+        key = _new_server_key() if server else _new_write_key()
+        if server:
+            source.server_key_hash = key_hash(key)
+        else:
+            source.write_key = key
+        source.old_keys = kept
+        _write(data_dir, sources)
+    return source, key
+
+
 def change_source(
     data_dir: Path,
     id_or_name: str,
@@ -152,8 +210,11 @@ def change_source(
     cookie_domain: str | None = None,
     environment: str | None = None,
     enabled: bool | None = None,
+    consent: Overrides | None = None,
 ) -> Source:
     """Change what is not None, and return the source. Disabled, its events are refused; what is stored stays.
+
+    Of `consent` what is not None is laid over what it has; empty ones take all of it back.
 
     Raises:
         SourceError: there is no such source, or it would not hold together, such as a cookie's domain without origin.
@@ -170,6 +231,8 @@ def change_source(
                 for name, value in settings.items():
                     setattr(source, name, value)
                 source.enabled = source.enabled if enabled is None else enabled
+                if consent is not None:
+                    source.consent = _checked_consent(source.consent, consent)
                 _write(data_dir, sources)
                 return source
     known = ", ".join(source.id for source in sources[:10]) or "none yet"
@@ -235,7 +298,12 @@ class Directory:
         found = self._of_hash.get(key_hash(key)) if key.startswith("fs_") else self._of_key.get(key)
         if found is None and self._follow():
             return self.access(key)
-        return found
+        return None if found is not None and 0 < found.until_ms <= now_ms else found
+
+    def sites(self) -> frozenset[str]:
+        """The origins that enabled sources list."""
+        self.access("")
+        return frozenset().union(*(each.origins for each in self._of_key.values() if each.enabled))
 
     def _follow(self) -> bool:
         """Read the file again when it has changed. A file that cannot be read leaves what is known."""
@@ -252,7 +320,8 @@ class Directory:
         of_hash: dict[str, Access] = {}
         for source in sources:
             origins = frozenset(source.origins)
-            of_key[source.write_key] = Access(
+            own = None if source.consent == Overrides() else source.consent
+            browser = Access(
                 source.id,
                 origins,
                 source.enabled,
@@ -260,10 +329,15 @@ class Directory:
                 environment=source.environment,
                 cookie_domain=source.cookie_domain,
                 cookie_origins=frozenset(_within(source.origins, source.cookie_domain)),
+                consent=own,
             )
-            of_hash[source.server_key_hash] = Access(
-                source.id, origins, source.enabled, is_server=True, environment=source.environment
+            server = Access(
+                source.id, origins, source.enabled, is_server=True, environment=source.environment, consent=own
             )
+            for old in source.old_keys:
+                access = structs.replace(server if old.is_server else browser, until_ms=old.until_ms)
+                (of_hash if old.is_server else of_key)[old.key] = access
+            of_key[source.write_key], of_hash[source.server_key_hash] = browser, server
         self._of_key, self._of_hash = of_key, of_hash
         self._version = version
         return True
@@ -281,10 +355,27 @@ def _checked(origins: list[str], cookie_domain: str, environment: str) -> dict[s
     return {"origins": origins, "cookie_domain": cookie_domain, "environment": environment}
 
 
+def _checked_consent(known: Overrides, given: Overrides) -> Overrides:
+    """A source's own rules of consent with others laid over them; none for empty ones. Raises SourceError."""
+    if given == Overrides():
+        return given
+    if given.mode not in (None, *MODES):
+        raise SourceError(f"{given.mode!r} cannot be done to events without consent; choose one of {', '.join(MODES)}")
+    purpose = given.purpose and given.purpose.strip().lower()
+    if given.purpose is not None and not (purpose and len(purpose) <= PURPOSE_CHARS_MAX):
+        raise SourceError(f"a purpose has 1 to {PURPOSE_CHARS_MAX} characters; give one such as analytics")
+    changes = {name: value for name, value in structs.asdict(given).items() if value is not None}
+    return structs.replace(known, **changes | ({"purpose": purpose} if purpose else {}))
+
+
 def _within(origins: list[str], domain: str) -> list[str]:
     """The origins whose host is the domain or under it; none for an empty one."""
     hosts = [(origin, urlsplit(origin).hostname or "") for origin in origins if domain]
     return [origin for origin, host in hosts if host == domain or host.endswith(f".{domain}")]
+
+
+def _new_write_key() -> str:
+    return "fw_" + secrets.token_urlsafe(15)
 
 
 def _new_server_key() -> str:

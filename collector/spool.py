@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import fcntl
 import logging
 import os
@@ -36,6 +35,8 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple, TypeAlias
 
 from collector.files import sync_folder
+from collector.pressed import SegmentFile
+from collector.room import Room
 
 log = logging.getLogger("footfall.spool")
 
@@ -48,8 +49,6 @@ HEAD_BYTES = _HEAD.size + _COUNTS.size
 SEGMENT_BYTES_MAX = 64 * 1024 * 1024  # a sealed segment is deleted whole, so this bounds the disk a slow one holds
 PENDING_BYTES_MAX = 64 * 1024 * 1024  # appends waiting for the disk; beyond it the disk is not keeping up
 RECORD_BYTES_MAX = 32 * 1024 * 1024  # a length beyond this is damage, not data: rows are larger than their 512 KB body
-FREE_BYTES_KEPT = 128 * 1024 * 1024  # room for the loader's own files and, embedded, its inserts, which free the spool
-FREE_SHARE_KEPT = 20  # of a small disk only a twentieth is kept
 PROBE_SECONDS = 1.0  # how often a failing disk is asked again, with or without anyone waiting
 SUFFIX = ".segment"
 
@@ -108,7 +107,7 @@ class SpoolWriter:
         on_commit: Callable[[int, int], None],
         *,
         segment_bytes_max: int = SEGMENT_BYTES_MAX,
-        free_bytes_kept: int = FREE_BYTES_KEPT,
+        room: Room | None = None,
         sync: Callable[[int], None] = os.fdatasync,
     ) -> None:
         """Begin to take records, in the event loop that runs.
@@ -118,14 +117,14 @@ class SpoolWriter:
             owner: Starts the segments' names; one writer lives under it at a time.
             on_commit: Called in the committer thread with the records of a commit and the nanoseconds it took.
             segment_bytes_max: A segment that has reached it is sealed and another begun.
-            free_bytes_kept: Space of the disk that is left to others, at most 1/FREE_SHARE_KEPT of it.
+            room: What the spool may take; None for what every disk allows.
             sync: Makes a descriptor's content durable.
         """
         self._folder = folder
         self._owner = owner
         self._on_commit = on_commit
         self._segment_bytes_max = segment_bytes_max
-        self._free_bytes_kept = free_bytes_kept
+        self.room = room or Room(folder)
         self._sync = sync
         self._probe_at = 0.0
         self._waiting: list[tuple[bytes, Done]] = []
@@ -223,7 +222,7 @@ class SpoolWriter:
                 log.exception("a commit could not be answered")
 
     def _commit(self, data: bytes) -> None:
-        self._check_room(len(data))
+        self.room.take(len(data))
         if self._descriptor < 0 or self._good_bytes >= self._segment_bytes_max:
             self._begin_segment()
         try:
@@ -237,13 +236,6 @@ class SpoolWriter:
                 os.ftruncate(self._descriptor, self._good_bytes)
             raise
         self._good_bytes += len(data)
-
-    def _check_room(self, wanted: int) -> None:
-        """Keep some of the disk free: a loader that cannot write its manifest would never empty a full spool."""
-        disk = os.statvfs(self._folder)
-        kept = min(self._free_bytes_kept, disk.f_blocks * disk.f_frsize // FREE_SHARE_KEPT)
-        if disk.f_bavail * disk.f_frsize - wanted < kept:
-            raise OSError(errno.ENOSPC, f"less than {kept / 1e6:,.1f} MB of the disk would stay free")
 
     def _begin_segment(self) -> None:
         self._abandon()
@@ -284,7 +276,7 @@ def is_sealed(path: Path) -> bool:
     """True when no writer lives that could append to this segment."""
     with path.open("rb") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two who ask at once do not deceive each other
         except BlockingIOError:
             return False
         return True
@@ -295,31 +287,36 @@ def sync_segment(path: Path) -> int:
 
     Only of these may a manifest speak: what is written meanwhile could be gone after a power loss.
     """
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        os.fdatasync(file.fileno())
+    with SegmentFile(path) as file:
+        size = file.size
+        file.sync()
         return size
 
 
+def segment_bytes(path: Path) -> int:
+    """How many bytes a segment has, plain: what positions count. Raises OSError."""
+    with SegmentFile(path) as file:
+        return file.size
+
+
 def read_records(
-    path: Path, start: int, bytes_max: int, *, sealed: bool, until: int | None = None
+    path: Path, start: int, bytes_max: int, *, sealed: bool, until: int | None = None, begin: int = len(SEGMENT_MAGIC)
 ) -> Iterator[Record | Damage]:
     """The records of a segment from byte `start` on, about `bytes_max` of them but always at least one.
 
     In a live segment reading stops before a record that is not whole yet. In a sealed one such bytes are damage: they
     are reported, and reading goes on at the next whole record if there is one. With `until` the segment is read as if
-    it ended there.
+    it ended there; its first record is at `begin`, which is 0 in a piece of a segment.
     """
-    with path.open("rb") as file:
-        position = max(start, len(SEGMENT_MAGIC))
-        size = os.fstat(file.fileno()).st_size
+    with SegmentFile(path) as file:
+        position = max(start, begin)
+        size = file.size
         if until is not None:
             size = min(size, until)
-        file.seek(position)
-        data = file.read(min(bytes_max, max(size - position, 0)))
+        data = file.read(position, min(bytes_max, max(size - position, 0)))
         # The first record is read whole: its head first, which says how long it is, then the rest.
         while (missing := min(_claimed_end(data, 0), size - position) - len(data)) > 0:
-            more = file.read(missing)
+            more = file.read(position + len(data), missing)
             if not more:
                 break
             data += more
@@ -345,13 +342,13 @@ def read_records(
 
 
 def read_on(
-    path: Path, start: int, bytes_at_once: int, *, sealed: bool, until: int | None = None
+    path: Path, start: int, bytes_max: int, *, sealed: bool, until: int | None = None, begin: int = len(SEGMENT_MAGIC)
 ) -> Iterator[Record | Damage]:
     """All records of a segment from byte `start` on, as read_records has them, with only a part in memory at a time."""
     position, before = start, -1
     while position != before:
         before = position
-        for item in read_records(path, position, bytes_at_once, sealed=sealed, until=until):
+        for item in read_records(path, position, bytes_max, sealed=sealed, until=until, begin=begin):
             position = item.end
             yield item
 
@@ -365,21 +362,38 @@ def count_spooled(folder: Path, positions: dict[str, int]) -> int:
     total = 0
     for path in segments(folder):
         try:
-            with path.open("rb") as file:
-                total += _count_from(file.fileno(), max(positions.get(path.name, 0), len(SEGMENT_MAGIC)))
+            total += count_behind(path, positions.get(path.name, 0))
         except FileNotFoundError:
             continue  # loaded and deleted while we counted
     return total
 
 
-def _count_from(descriptor: int, offset: int) -> int:
+def count_behind(path: Path, position: int) -> int:
+    """The same of one segment. Raises OSError."""
+    with SegmentFile(path) as file:
+        return _count_from(file, max(position, len(SEGMENT_MAGIC)))
+
+
+def _count_from(file: SegmentFile, offset: int) -> int:
     """Events of the records from `offset` on."""
+    if file.frames is None:
+        return _count_between(file, offset, file.size)
+    return sum(
+        frame.events
+        if frame.events >= 0 and offset <= max(frame.start, len(SEGMENT_MAGIC))
+        else _count_between(file, max(frame.start, offset), frame.end)
+        for frame in file.frames
+        if offset < frame.end
+    )
+
+
+def _count_between(file: SegmentFile, offset: int, end: int) -> int:
     total = 0
-    size = os.fstat(descriptor).st_size
-    while len(head := os.pread(descriptor, HEAD_BYTES, offset)) == HEAD_BYTES:
+    offset = max(offset, len(SEGMENT_MAGIC))
+    while offset < end and len(head := file.read(offset, HEAD_BYTES)) == HEAD_BYTES:
         magic, payload_bytes, _ = _HEAD.unpack_from(head)
         offset += HEAD_BYTES + payload_bytes
-        if magic != RECORD_MAGIC or offset > size:
+        if magic != RECORD_MAGIC or offset > end:
             break
         total += sum(_COUNTS.unpack_from(head, _HEAD.size))
     return total

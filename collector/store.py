@@ -7,12 +7,15 @@ defaults have moved between ClickHouse releases are stated on every insert.
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib.util
 import re
 import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -23,6 +26,15 @@ INSERT_SETTINGS: dict[str, Any] = {
     "async_insert": 0,
     "insert_deduplicate": 1,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
+}
+
+# Of every question and insert on a cluster: an insert answers when all its shards have stored, and the whole of it is
+# asked: where a shard is away, there is an error and no smaller number. A busy shard may take its time to be connected.
+_CLUSTER_SETTINGS: dict[str, Any] = {
+    "distributed_foreground_insert": 1,
+    "skip_unavailable_shards": 0,
+    "prefer_global_in_and_join": 1,
+    "connect_timeout_with_failover_ms": 10_000,
 }
 
 # Folding duplicates row by row while a block is inserted takes 6 of its 10 us a row. The loader sends none, and a read
@@ -60,6 +72,18 @@ class StoreError(Exception):
         self.of_rows = of_rows
 
 
+class Cluster(Struct, frozen=True):
+    """The servers over which a database is spread (cluster.py).
+
+    Attributes:
+        name: As in the servers' own configuration.
+        shards: http://host:port of a server of each, in their order; empty for the hosts that the cluster names.
+    """
+
+    name: str
+    shards: tuple[str, ...] = ()
+
+
 def database_of(dsn: str) -> str:
     """The database a DSN names: a server's in its path, chDB's as `?database=`; `footfall` where it names none.
 
@@ -95,29 +119,66 @@ def check_engine(dsn: str) -> None:
 class Store:
     """A database, opened. One client, one query at a time per Store; open a second Store for a second lane."""
 
-    def __init__(self, dsn: str, *, read_only: bool = False) -> None:
+    def __init__(
+        self, dsn: str, *, read_only: bool = False, inside: bool = False, cluster: Cluster | None = None
+    ) -> None:
         """Connect. `dsn` is chdb:///path (embedded) or http(s)://user:password@host:port/database.
 
-        A read-only Store answers queries of people: it may change no data, and unqualified names are looked up in the
-        project's database, which must exist.
+        A read-only Store answers queries of people: it may change no data. There, and with `inside`, unqualified names
+        are looked up in the project's database, which must exist. On a `cluster`, `dsn` names any of its shards.
         """
         import clickhouse_connect  # a sixth of a second, and most commands ask a process that has it
+        from clickhouse_connect.driver import options
 
+        # An insert would load pandas, which chDB brings, to see whether it is given a DataFrame: half a second.
+        vars(options)["pd"] = None
         check_engine(dsn)
         self.database = database_of(dsn)
+        self.embedded = dsn.startswith("chdb:")
+        if cluster is not None and self.embedded:
+            raise StoreError(
+                "clickhouse_cluster is set and the database is the embedded one; name a server of the cluster in "
+                "clickhouse (FOOTFALL_CLICKHOUSE)",
+                transient=False,
+            )
+        self.cluster = cluster
+        self.opened: tuple[Store, ...] = ()  # of a cluster, connections to its shards (cluster.py)
+        self._dsn = dsn
         self._lock = threading.Lock()
         target = _without_database(dsn)
+        settings = {**({"readonly": 2} if read_only else {}), **(_CLUSTER_SETTINGS if cluster else {})}
         with _explaining():
             self._client: Client = clickhouse_connect.get_client(
                 dsn=target,
-                database=self.database if read_only else None,
-                settings={"readonly": 2} if read_only else None,
+                database=self.database if read_only or inside else None,
+                settings=settings or None,
             )
 
-    def command(self, sql: str) -> None:
+    @property
+    def address(self) -> str:
+        """Where it is, without user and password."""
+        return urlsplit(self._dsn)._replace(netloc=urlsplit(self._dsn).netloc.rpartition("@")[2], path="").geturl()
+
+    def beside(self, address: str, database: str) -> Store:
+        """A database on another server, by the same user. `address` is a host, or http(s)://host:port."""
+        own = urlsplit(self._dsn)
+        port = f":{own.port}" if own.port else ""
+        there = urlsplit(address if "//" in address else f"{own.scheme}://{_bracketed(address)}{port}")
+        user, at, _ = own.netloc.rpartition("@")
+        return Store(
+            own._replace(scheme=there.scheme, netloc=f"{user}{at}{there.netloc}", path=f"/{database}").geturl()
+        )
+
+    def named(self, database: str) -> Store:
+        """The same connection, for another database of its server."""
+        other = copy.copy(self)
+        other.database = database
+        return other
+
+    def command(self, sql: str, parameters: dict[str, Any] | None = None) -> None:
         """Run one statement that answers nothing. Raises StoreError."""
         with self._lock, _explaining():
-            self._client.command(sql)
+            self._client.command(sql, parameters=parameters)
 
     def rows(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Run one SELECT and return its rows as Python values. Raises StoreError."""
@@ -160,7 +221,13 @@ class Store:
 
     def close(self) -> None:
         """Release the connection, and for chDB the engine."""
+        for other in self.opened:
+            other.close()
         self._client.close()
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _without_database(dsn: str) -> str:

@@ -20,6 +20,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+# The server's users: the default one, and analysts as `footfall grants` makes them (tests/sql/test_grants.py).
+USERS = Path(__file__).parent / "clickhouse_users.xml"
 LIBRARY = Path(__file__).parent / "node_modules/@chdb/lib-linux-x64-gnu/libchdb.so"
 
 # The library needs 1-2 s to start on an idle machine; a busy one with cold disks may need many times that.
@@ -114,8 +116,12 @@ def _serve(directory: str, http_port: str, tcp_port: str, config: str = "") -> N
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         return
+    # Where its standard input is no terminal, ClickHouse's local program ends itself as soon as a client breaks a
+    # connection at the wrong moment (SIGABRT, ClickHouse issue 115666); a server only logs it. So it is given one.
+    os.dup2(os.openpty()[1], sys.stdin.fileno())
     arguments = [
         "clickhouse",
+        "--interactive",
         "--multiquery",
         "--listen_host=127.0.0.1",
         f"--http_port={http_port}",

@@ -50,7 +50,7 @@ def footfall(*arguments: str | Path, **environment: str) -> subprocess.Completed
 
 
 @cache
-def _migrated() -> Path:
+def migrated() -> Path:
     """An embedded database as `footfall migrate` leaves it, made once for each pytest process.
 
     To make tables and views costs a collector more than all else it does at its start.
@@ -74,7 +74,7 @@ class Serving:
         self.data_dir = data_dir
         elsewhere = "FOOTFALL_CLICKHOUSE" in environment or "--clickhouse" in flags
         if command == "serve" and not (first_start or elsewhere or (data_dir / "db").exists()):
-            shutil.copytree(_migrated(), data_dir / "db", symlinks=True)
+            shutil.copytree(migrated(), data_dir / "db", symlinks=True)
         self._log = data_dir.with_name(f"{data_dir.name}.log")
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(

@@ -3,6 +3,8 @@
  * functions, so that what the browser does on their behalf counts as theirs. All tags in turn in each repetition.
  *
  * load       the first 5 s of a page
+ * load, CPU  the same from a trace, without sampling and without throttle, in CPU time of the main thread: other work on the
+ *            machine changes it least. The stage's pages have no script of their own, so that all script is the tag's
  * click      100 clicks, one each 20 ms, on a button that each tag with such a feature is told to record
  * plain      the same on a link that no tag is told of: work for those that see clicks by themselves
  * pushState  100 calls to new addresses, one each 20 ms
@@ -62,13 +64,32 @@ const traced = async (session, act) => {
   const ended = new Promise((done) => session.once("Tracing.tracingComplete", done));
   await session.send("Tracing.start", {
     transferMode: "ReportEvents",
-    traceConfig: { includedCategories: ["devtools.timeline", "v8", "disabled-by-default-devtools.timeline"] },
+    traceConfig: {
+      includedCategories: ["devtools.timeline", "v8", "v8.execute", "disabled-by-default-devtools.timeline"],
+    },
   });
   await act();
   await session.send("Tracing.end");
   await ended;
   session.off("Tracing.dataCollected", heard);
   return events;
+};
+
+const SCRIPT = /^(FunctionCall|EvaluateScript|v8\.(compile|evaluate)(Module)?|RunMicrotasks|TimerFire|Fire(Animation|Idle).*)$/;
+
+/** Milliseconds of CPU of all script, its compiling included; of calls within calls the outermost counts. */
+const scriptCpuMs = (events) => {
+  let ended = 0;
+  let us = 0;
+  const [evaluated] = events.filter(({ name, args }) => name === "EvaluateScript" && OURS.test(args?.data?.url));
+  const ofPage = ({ name, ph, pid, tid }) =>
+    ph === "X" && SCRIPT.test(name) && pid === evaluated.pid && tid === evaluated.tid;
+  for (const { ts, dur, tdur } of events.filter(ofPage).sort((a, b) => a.ts - b.ts || b.dur - a.dur)) {
+    if (ts < ended) continue;
+    ended = ts + dur;
+    us += tdur ?? 0;
+  }
+  return us / 1000;
 };
 
 const within = (inner, outer) =>
@@ -91,12 +112,12 @@ const burdens = (events) => {
   };
 };
 
-const page = async (browser, peer, path = "/") => {
+const page = async (browser, peer, path = "/", rate = THROTTLE) => {
   const stage = await new Stage(peer).start();
   const context = await browser.newContext();
   const tab = await context.newPage();
   const session = await context.newCDPSession(tab);
-  await session.send("Emulation.setCPUThrottlingRate", { rate: THROTTLE });
+  await session.send("Emulation.setCPUThrottlingRate", { rate });
   return { stage, tab, session, go: () => tab.goto(stage.origin + path), close: () => context.close().then(() => stage.stop()) };
 };
 
@@ -143,8 +164,16 @@ export async function costOf(browser, peer) {
   await first.close();
   if (!peer) return found;
 
-  const second = await page(browser, peer, "/?elements=10000");
   const browserSession = await browser.newBrowserCDPSession();
+  const loaded = await page(browser, peer, "/", 1);
+  const loading = await traced(browserSession, async () => {
+    await loaded.go();
+    await wait(LOAD_MS);
+  });
+  found["load, CPU ms"] = scriptCpuMs(loading);
+  await loaded.close();
+
+  const second = await page(browser, peer, "/?elements=10000");
   const events = await traced(browserSession, async () => {
     await second.go();
     await wait(1000);

@@ -8,7 +8,7 @@ there may send with credentials, and their answers set the visitor's id as a coo
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from itertools import cycle
@@ -21,7 +21,6 @@ from collector.app.head import Head, Headers, key_in
 from collector.app.throttle import Throttled
 from collector.app.unpack import ACCEPTED_CODINGS
 from collector.decode import Batch
-from collector.enrich import object_bytes, read_context
 from collector.limits import EVENTS_MAX
 from collector.reason import Reason, Refused
 from collector.record import Envelope
@@ -140,17 +139,16 @@ def cors_of(access: Access | None, head: Head, directory: Directory) -> Headers:
     ]
 
 
-def cookie(batch: Batch, access: Access) -> Headers:
-    """The visitor's id as a cookie that the tag can read; none where an event says that it was not agreed to.
+def cookie(batch: Batch, access: Access, lacks: Callable[[Envelope], str]) -> Headers:
+    """The visitor's id as a cookie that the tag can read; none where `lacks` names a consent that an event lacks.
 
     The id is the last one of the batch: a visitor who was reset within it is the new one now.
     """
     visitor_id = ""
-    outer = object_bytes(batch.context)
     for event in batch.events:
         if isinstance(event, Envelope):
             visitor_id = str(event.anonymousId or visitor_id)
-            if read_context(outer, event.context).known.consent.analytics is not True:
+            if lacks(event):
                 return []
     if not _COOKIE_VALUE.fullmatch(visitor_id):
         return []

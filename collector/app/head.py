@@ -8,12 +8,16 @@ from typing import NamedTuple, TypeAlias
 from urllib.parse import parse_qs
 
 from collector.app.unpack import coding_of
+from collector.consent import DNT, GPC, OPT_OUT
 from collector.decode import Batch
+from collector.device import NAME_MAX, NO_HINTS, PLATFORM_HINT_MAX, VERSIONS_HINT_MAX, Hints, exact_hints
 from collector.limits import BODY_BYTES_MAX
 from collector.reason import Reason, Refused
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
+# Of whoever does not want to be counted (optout.py).
+OPT_OUT_COOKIE = b"footfall_optout=1"
 QUERY_PARAMETERS_MAX = 50  # of a POST, whose query says no more than the key
 
 _TYPES = frozenset({b"", b"application/json", b"text/plain"})
@@ -32,7 +36,13 @@ class Head(NamedTuple):
     mobile_hint: bytes
     platform_hint: bytes
     brands_hint: bytes
+    versions_hint: bytes
+    system_version_hint: bytes
+    model_hint: bytes
     purpose: bytes
+    gpc: bytes
+    dnt: bytes
+    cookie: bytes
     query: bytes
 
 
@@ -50,9 +60,43 @@ def read_head(headers: Headers, query: bytes) -> Head:
         get(b"sec-ch-ua-mobile", b""),
         get(b"sec-ch-ua-platform", b""),
         get(b"sec-ch-ua", b""),
+        get(b"sec-ch-ua-full-version-list", b""),
+        get(b"sec-ch-ua-platform-version", b""),
+        get(b"sec-ch-ua-model", b""),
         get(b"sec-purpose") or get(b"purpose") or get(b"x-moz", b""),  # today's browsers, and those of before
+        get(b"sec-gpc", b""),
+        get(b"dnt", b""),
+        get(b"cookie", b""),
         query,
     )
+
+
+def exact_hints_of(head: Head) -> Hints:
+    """The exact client hints, which browsers send where a page has asked them to; NO_HINTS for none."""
+    if not (head.versions_hint or head.system_version_hint or head.model_hint):
+        return NO_HINTS
+    return exact_hints(
+        head.platform_hint[:PLATFORM_HINT_MAX].decode("latin-1"),
+        head.versions_hint[:VERSIONS_HINT_MAX].decode("latin-1"),
+        head.system_version_hint[:NAME_MAX].decode("latin-1"),
+        head.model_hint[:NAME_MAX].decode("latin-1"),
+    )
+
+
+def signals_of(head: Head) -> tuple[str, ...]:
+    """What the browser says of privacy, in the words of consent.py.
+
+    The opt-out's cookie is looked for as text: a browser sends a cookie's value only where one was set, and nothing
+    else of cookies is read.
+    """
+    found = []
+    if head.gpc == b"1":
+        found.append(GPC)
+    if head.dnt == b"1":
+        found.append(DNT)
+    if OPT_OUT_COOKIE in head.cookie:
+        found.append(OPT_OUT)
+    return tuple(found)
 
 
 def check_body(head: Head) -> None:

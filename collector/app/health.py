@@ -12,7 +12,7 @@ from pathlib import Path
 
 from collector.app.pressure import Pressure
 from collector.sources import SourceError, read_sources
-from collector.spool import FREE_BYTES_KEPT, FREE_SHARE_KEPT, SpoolWriter
+from collector.spool import SpoolWriter
 
 
 def why_unready(data_dir: Path, spool: SpoolWriter, pressure: Pressure, now_ms: int) -> str | None:
@@ -35,13 +35,12 @@ def _reasons(data_dir: Path, spool: SpoolWriter, pressure: Pressure, now_ms: int
         yield f"{stalled}; look for what keeps it busy"
     folder = data_dir / "spool"
     try:
-        disk = os.statvfs(folder)
+        lacks = spool.room.lacks()
     except OSError as problem:
         yield f"{folder} cannot be read: {problem.strerror}; check the data directory"
         return
-    kept = min(FREE_BYTES_KEPT, disk.f_blocks * disk.f_frsize // FREE_SHARE_KEPT)
-    if disk.f_bavail * disk.f_frsize < kept:
-        yield f"less than {kept / 1e6:,.1f} MB of the disk is free, and so much is kept for the loader; make room"
+    if lacks is not None:
+        yield f"events cannot be stored: {lacks}; make room, or see by `footfall doctor` what keeps the loader"
     for path in (folder, data_dir / "salts.json"):
         if path.exists() and not os.access(path, os.W_OK):
             yield f"{path} cannot be written; check its owner and whether the disk is mounted read-only"

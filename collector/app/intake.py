@@ -11,13 +11,15 @@ from ipaddress import IPv4Network, IPv6Network
 
 from collector.app.address import X_FORWARDED_FOR, address_of
 from collector.app.answers import JSON, Answer, all_accepted, answer, cookie, cors_of, refusal, verdict_body
-from collector.app.head import Headers, asks_debug, presented_key, read_head
+from collector.app.head import Headers, asks_debug, exact_hints_of, presented_key, read_head, signals_of
 from collector.app.pressure import Pressure
 from collector.app.throttle import Throttle
 from collector.app.unpack import unpack_as
 from collector.app.verdicts import explain
+from collector.consent import laid_over
 from collector.decode import KEPT_REASONS, Batch, decode_batch, decode_single, raw_events, unreadable
 from collector.enrich import Request
+from collector.judge import Judge
 from collector.metrics import Counters
 from collector.packed import encode_packed
 from collector.pipeline import COUNTER_NAMES as JUDGED_NAMES
@@ -147,11 +149,11 @@ class Intake:
         """Spool the rows; `done` is called once they are on the disk, and ours from there on, or cannot be."""
         outcome = asked.outcome
         packed = outcome.packed
-        accepted, rejected, dropped = len(packed.events), len(packed.failed), len(outcome.dropped)
+        accepted, rejected, dropped = outcome.accepted, len(packed.failed), len(outcome.dropped)
         if not accepted and not rejected and not dropped:
             done(None)
             return
-        record = frame(encode_packed(packed), accepted, rejected, dropped)
+        record = frame(encode_packed(packed, outcome.counted_rows), accepted, rejected, dropped)
         self.pressure.waits()
         self._spool.commit(record, partial(self._stored, outcome, done))
 
@@ -163,7 +165,7 @@ class Intake:
             done(Refused(Reason.SPOOL_UNAVAILABLE, f"events cannot be stored now ({problem}); send them again"))
             return
         slots = self._slots
-        accepted = len(outcome.packed.events)
+        accepted = outcome.accepted
         slots[self._received] += accepted + len(outcome.packed.failed) + len(outcome.dropped)
         slots[self._accepted] += accepted
         for verdict in outcome.rejected:
@@ -178,12 +180,13 @@ class Intake:
         if asked.unread is not None:
             return self.refusal(asked, asked.unread)
         outcome, head = asked.outcome, asked.head
-        accepted = len(outcome.packed.events)
+        accepted = outcome.accepted
         if asked.is_plain:
             return all_accepted(accepted)
         headers = [JSON, *cors_of(asked.access, head, self.directory)]
         if accepted and len(headers) > 2:
-            headers += cookie(asked.batch, asked.access)
+            judge = Judge(asked.batch, asked.request, self.tools, handled=False)
+            headers += cookie(asked.batch, asked.access, judge.lacks)
         if head.query and asks_debug(head.query):
             return answer(200, headers, explain(asked.batch, outcome, asked.request))
         return answer(200, headers, verdict_body(accepted, outcome.rejected))
@@ -233,6 +236,9 @@ class Intake:
             ),
             access.environment,
             head.purpose.decode("latin-1"),
+            signals_of(head) if not access.is_server and (head.gpc or head.dnt or head.cookie) else (),
+            laid_over(self.tools.consent, access.consent) if access.consent is not None else None,
+            exact_hints_of(head),
         )
         try:
             asked.outcome = process(asked.batch, request, self.tools, raws)

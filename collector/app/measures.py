@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-import msgspec
-
-from collector import device, enrich, location, names, referrer
+from collector import device, enrich, names
 from collector.ledger import account, read_positions
-from collector.metrics import Counters, read_counters
-from collector.packed import FORM, SENDER_COLUMNS
-from collector.record import EVENT_COLUMNS, FAILED_COLUMNS
-from collector.spool import SEGMENT_MAGIC, Record, read_records, segments
+from collector.location import Locator
+from collector.metrics import Counters, read_counters, read_gauges
+from collector.room import Room
+from collector.spool import SEGMENT_MAGIC, Record, read_records, segment_bytes, segments
+from collector.survey import arrivals
 
 PUBLISH_SECONDS = 5.0
 
@@ -34,30 +33,30 @@ class CacheInfo(Protocol):
         """Calls that were not."""
 
 
-# Of what an event is enriched with; the caches of one process.
+# Of what an event is enriched with: the caches of a process, and those of the table of channels in force.
 _CACHES: dict[str, Callable[[], CacheInfo]] = {
     "device": device._parse_cached.cache_info,
     "context": enrich._read_context_cached.cache_info,
-    "location": location._located_cached.cache_info,
-    "page": referrer._page_cached.cache_info,
-    "channel": referrer._classify_cached.cache_info,
     "name": names.track_name.cache_info,
 }
+_CACHES_OF_LOCATOR = ("location", "page", "channel")
 COUNTER_NAMES: tuple[str, ...] = tuple(
-    f'cache_{what}_total{{cache="{name}"}}' for name in _CACHES for what in ("hits", "misses")
+    f'cache_{what}_total{{cache="{name}"}}' for name in (*_CACHES, *_CACHES_OF_LOCATOR) for what in ("hits", "misses")
 )
 
 
 class CacheCounts:
     """Brings the counters of a worker up to what its caches say."""
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, counters: Counters, locator: Locator) -> None:
+        """`locator` is the one that the worker judges with."""
         self._counters = counters
+        self._caches = _CACHES | dict(zip(_CACHES_OF_LOCATOR, locator.caches(), strict=True))
         self._told: dict[str, int] = dict.fromkeys(COUNTER_NAMES, 0)
 
     def publish(self) -> None:
         """Add what has happened since the last time. Called by one thread."""
-        for name, info in _CACHES.items():
+        for name, info in self._caches.items():
             found = info()
             for what, now in (("hits", found.hits), ("misses", found.misses)):
                 counter = f'cache_{what}_total{{cache="{name}"}}'
@@ -72,13 +71,22 @@ class Measures(NamedTuple):
     gauges: dict[str, float]
 
 
-def measures(data_dir: Path, now_ms: int) -> Measures:
-    """All that a data directory tells. Raises LoadError where the loader's state cannot be read."""
+def measures(data_dir: Path, now_ms: int, room: Room | None = None) -> Measures:
+    """All that a data directory tells; with `room` also what it may hold.
+
+    Raises:
+        LoadError: the loader's state cannot be read.
+        OSError: nor its disk.
+    """
     ledger, events = account(data_dir)
     gauges = {f"ledger_{name}": float(value) for name, value in events.items()}
     gauges |= {f"ledger_{name}": float(getattr(ledger, name)) for name in ("refused", "set_aside")}
     gauges["damaged_bytes"] = float(ledger.damaged_bytes)
+    gauges |= {name: float(value) for name, value in read_gauges(data_dir / "run").items()}
     gauges |= _spool(data_dir / "spool", read_positions(data_dir).segments, now_ms)
+    if room is not None:
+        gauges["spool_max_bytes"] = float(room.limit_bytes())
+        gauges["disk_free_bytes"] = float(room.free_bytes())
     return Measures(read_counters(data_dir / "run"), gauges)
 
 
@@ -90,7 +98,7 @@ def _spool(folder: Path, positions: dict[str, int], now_ms: int) -> dict[str, fl
         try:
             size = path.stat().st_size
             start = max(positions.get(path.name, 0), len(SEGMENT_MAGIC))
-            if start < size:
+            if start < segment_bytes(path):
                 oldest_ms = min(oldest_ms, _received_ms(path, start, now_ms))
         except FileNotFoundError:
             continue  # loaded and deleted while we looked
@@ -104,15 +112,8 @@ def _received_ms(path: Path, start: int, now_ms: int) -> int:
     """When the first event behind `start` was received; now, where none is whole."""
     for item in read_records(path, start, 1, sealed=False):
         if isinstance(item, Record):
-            return _first_received_ms(msgspec.msgpack.decode(item.payload), now_ms)
+            try:
+                return next((received_ms for _, received_ms in arrivals(item.payload)), now_ms)
+            except ValueError:  # of another version: the loader says so
+                return now_ms
     return now_ms
-
-
-def _first_received_ms(rows: list[Any], now_ms: int) -> int:
-    """The same of one record, in the form that is written now or in that of whole rows before it."""
-    found: list[tuple[list[Any], int]]
-    if rows[0] == FORM:
-        found = [(rows[1], SENDER_COLUMNS.index("received_at")), (rows[4], FAILED_COLUMNS.index("received_at"))]
-    else:
-        found = [(rows[0], EVENT_COLUMNS.index("received_at")), (rows[1], FAILED_COLUMNS.index("received_at"))]
-    return next((int(part[0][at]) for part, at in found if part), now_ms)

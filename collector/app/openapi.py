@@ -12,6 +12,7 @@ import msgspec
 
 from collector.app.answers import COOKIE_NAME
 from collector.app.linking import LINK_PATH
+from collector.app.optout import OPT_OUT_PATH
 from collector.app.receive import BATCH_PATHS, PIXEL_PATH, SINGLE_PATHS
 from collector.app.tag import TAG_FILE
 from collector.app.verdicts import Explanation
@@ -69,6 +70,11 @@ def openapi(version: str) -> Part:
     paths |= {path: {"post": _single(path, kind), "options": _preflight()} for path, kind in SINGLE_PATHS.items()}
     paths[PIXEL_PATH] = {"get": _pixel("get"), "head": _pixel("head")}
     paths[LINK_PATH] = {"post": _make_link(), "get": _follow_link(), "options": _preflight()}
+    paths[OPT_OUT_PATH] = {
+        "get": _opt_out("see_opt_out", "Whether this visitor has opted out: a page, or JSON where asked for."),
+        "post": {**_opt_out("opt_out", "Opt out, or in again."), "requestBody": _opt_out_body()},
+        "options": _preflight(),
+    }
     paths |= _site()
     refusals = _shared_refusals(paths)
     _, schemas = msgspec.json.schema_components([Verdict, Explanation], ref_template="#/components/schemas/{name}")
@@ -158,6 +164,28 @@ def _follow_link() -> Part:
         "parameters": [_query("writeKey"), _query("token")],
         "responses": {"200": _json("The visitor's id.", "LinkVisitor"), **answers},
     }
+
+
+def _opt_out(name: str, summary: str) -> Part:
+    content = _json("The state.", "OptOut")["content"] | {"text/html": {"schema": _TEXT}}
+    answers: Part = {"200": {"description": "The state.", "content": content}}
+    if name == "opt_out":
+        headers = {"Set-Cookie": {"description": "The choice.", "schema": _TEXT}}
+        answers = {
+            "200": {**_json("The state.", "OptOut"), "headers": headers},
+            "303": {"description": "To the page, after a form.", "headers": headers},
+        }
+        answers |= _refusals(*_OF_BODIES, Reason.ORIGIN_NOT_ALLOWED, Reason.METHOD_NOT_ALLOWED)
+    else:
+        answers |= _refusals(Reason.METHOD_NOT_ALLOWED)
+    return {"operationId": name, "summary": summary, "responses": answers}
+
+
+def _opt_out_body() -> Part:
+    body = _json_body("OptOut")
+    state = _object(("state",), {"state": {"enum": ["out", "in"]}})
+    body["content"]["application/x-www-form-urlencoded"] = {"schema": state}
+    return body
 
 
 def _site() -> Part:
@@ -326,6 +354,7 @@ def _schemas() -> Part:
         "LinkBody": _object(("anonymousId",), {"anonymousId": _TEXT, "writeKey": _TEXT}, more=True),
         "LinkToken": _object(("token", "expires_in"), {"token": _TEXT, "expires_in": {"type": "integer"}}),
         "LinkVisitor": _object(("anonymousId",), {"anonymousId": _TEXT}),
+        "OptOut": _object(("opted_out",), {"opted_out": {"type": "boolean"}}),
         "Alive": _object(("alive",), {"alive": {"const": True}}),
         "Ready": _object(("ready", "reason"), {"ready": {"type": "boolean"}, "reason": {"type": ["string", "null"]}}),
         "Version": _object(

@@ -29,7 +29,12 @@ from collector.app.pressure import TURN_SECONDS_MAX, Pressure
 from collector.limits import BODY_BYTES_MAX
 from collector.reason import Reason, Refused
 
-HEAD_BYTES_MAX = 32_768  # more than any browser sends, cookies included
+HEAD_BYTES_MAX = 32_768  # more than any browser sends, cookies included; without the user agent
+# An agent that is absurdly long is some visitor's all the same: the event is kept, and the agent cut, to twice what is
+# looked at, so that it is flagged as cut. No more than this is taken, for what is under way stands in memory.
+AGENT_BYTES_MAX = 65_536
+AGENT_KEPT_BYTES = 1_024
+_AGENT = b"user-agent"
 URL_BYTES_MAX = 8_192
 HEADERS_MAX = 100
 HEAD_SECONDS_MAX = 10.0
@@ -52,7 +57,8 @@ class Protocol(HttpToolsProtocol):
         self._in_body = False
         self._head_begins_here = False
         self._read_bytes = self._first_bytes = 0
-        self._unparsed_bytes = 0
+        self._unparsed_bytes = self._agent_bytes = 0
+        self._line = b""
         self._lingered_bytes = 0
         self._begun = self._ended = False
         # uvicorn would refuse whoever asks next while there are too many, also those that were here first.
@@ -97,9 +103,12 @@ class Protocol(HttpToolsProtocol):
         if self._exchange is not None:
             self._hold(len(data))
         # A read in which a head begins may hold the end of what came before it, so that one is not counted.
-        if self._in_head and not self._head_begins_here:
-            self._unparsed_bytes += len(data)
-            if self._unparsed_bytes > HEAD_BYTES_MAX:
+        if self._in_head:
+            agent_bytes = self._agent_part(data)
+            self._agent_bytes += agent_bytes
+            if not self._head_begins_here:
+                self._unparsed_bytes += len(data) - agent_bytes
+            if self._unparsed_bytes > HEAD_BYTES_MAX or self._agent_bytes > AGENT_BYTES_MAX + len(_AGENT) + 16:
                 self._refuse_head()
 
     def on_message_begin(self) -> None:
@@ -107,7 +116,8 @@ class Protocol(HttpToolsProtocol):
         self.url = b""
         self.headers = []
         self._begun = self._in_head = self._head_begins_here = True
-        self._unparsed_bytes = 0
+        self._unparsed_bytes = self._agent_bytes = 0
+        self._line = b""
         self._first_bytes = self._read_bytes
         self.due = self._deadlines.after(HEAD_SECONDS_MAX)
 
@@ -278,11 +288,30 @@ class Protocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
         self.parser.feed_data(b"\r\n".join([*head, b"", b""]))
 
+    def _agent_part(self, data: bytes) -> int:
+        """How many bytes of a read that ends within a head are of the user agent's line."""
+        in_agent = self._is_agent()
+        last = data.rfind(b"\n") + 1
+        self._line = (data[last : last + 16] if last else self._line + data[:16])[:16]
+        if not last:
+            return len(data) if self._is_agent() else 0
+        return (data.index(b"\n") if in_agent else 0) + (len(data) - last if self._is_agent() else 0)
+
+    def _is_agent(self) -> bool:
+        """Is the line that the last read ended in the user agent's?"""
+        return self._line.lower().startswith(b"%b:" % _AGENT)
+
     def _head_is_large(self) -> bool:
-        read_since_bytes = 0 if self._head_begins_here else self._unparsed_bytes + self._read_bytes
-        if self._first_bytes + read_since_bytes <= HEAD_BYTES_MAX:
+        read_bytes = self._unparsed_bytes + self._agent_bytes + self._read_bytes
+        if self._first_bytes + (0 if self._head_begins_here else read_bytes) <= HEAD_BYTES_MAX:
             return False  # all that was read since the head began is less
-        return sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES_MAX
+        agent_bytes = sum(len(value) for name, value in self.headers if name == _AGENT)
+        head_bytes = sum(len(name) + len(value) for name, value in self.headers) - agent_bytes
+        if agent_bytes > AGENT_KEPT_BYTES:
+            self.headers = [
+                (name, value[:AGENT_KEPT_BYTES] if name == _AGENT else value) for name, value in self.headers
+            ]
+        return head_bytes > HEAD_BYTES_MAX or agent_bytes > AGENT_BYTES_MAX
 
     def _refuse_garbage(self) -> None:
         self._refuse(Reason.NOT_HTTP, "this is not HTTP/1.1 as RFC 9112 has it; send a well-formed request")

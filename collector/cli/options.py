@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from collector.config import Settings, load_settings
+from collector.room import Room
 
 
 class Failure(Exception):
@@ -22,6 +23,15 @@ def settings_of(**flags: Any) -> Settings:
     """The settings in force: flags over environment over the file that --config or FOOTFALL_CONFIG names."""
     config = flags.pop("config", None) or os.environ.get("FOOTFALL_CONFIG")
     return load_settings(Path(config) if config else None, os.environ, flags)
+
+
+def room_of(settings: Settings) -> Room:
+    """What the spool of a data directory may take."""
+    return Room(
+        Path(settings.data) / "spool",
+        spool_bytes_max=settings.spool_mb_max * 1_000_000,
+        free_bytes_kept=settings.free_mb_min * 1_000_000,
+    )
 
 
 def with_data(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,7 +52,9 @@ def with_server(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--data", metavar="DIR", help="Data directory (default: footfall-data).")
     @click.option("--host", metavar="ADDRESS", help="Address to listen on (default: 127.0.0.1).")
     @click.option("--port", metavar="P", type=int, help="Port to listen on, 0 for any (default: 8765).")
-    @click.option("--workers", metavar="N", type=int, help="Processes that receive events (default: 1).")
+    @click.option(
+        "--workers", metavar="N", type=int, help="Processes that receive events, 0 for one a core (default: 1)."
+    )
     @click.option("--config", metavar="FILE", help="TOML file of settings.")
     @click.option("--clickhouse", metavar="DSN", help="ClickHouse server (default: embedded chDB).")
     @click.option("--plan", metavar="DIR", help="Folder of the tracking plan (default: the one that ships).")

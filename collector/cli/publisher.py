@@ -19,6 +19,7 @@ from collector.plan import PlanError, read_plan
 from collector.plan.lock import LOCK_NAME, read_lock
 from collector.plan.model import Plan
 from collector.publish import publish_views, record_version
+from collector.rounds import rounds
 from collector.store import Store, StoreError
 
 log = logging.getLogger("footfall.publish")
@@ -66,26 +67,18 @@ class Publisher:
 
     def run(self, store: Store, stop: threading.Event) -> None:
         """Look every LOOK_SECONDS until `stop` is set; after a failure of the database ever more seldom."""
-        pause = LOOK_SECONDS
-        while True:
-            try:
-                if done := self.look(store):
-                    log.info("applied %s", ", ".join(done))
-                pause = LOOK_SECONDS
-            except Exception as error:
-                # Whatever it is: this thread must not end in silence.
-                pause = min(pause * 2, RETRY_SECONDS_MAX)
-                known = isinstance(error, StoreError)
-                log.warning(
-                    "the plan's views cannot be made, trying again in %.0f s: %s", pause, error, exc_info=not known
-                )
-            if stop.wait(pause):
-                return
+
+        def look() -> None:
+            if done := self.look(store):
+                log.info("applied %s", ", ".join(done))
+
+        failing = "the plan's views cannot be made"
+        rounds(look, LOOK_SECONDS, stop, log, failing, known=StoreError, seconds_max=RETRY_SECONDS_MAX, at_once=True)
 
     def _publish(self, store: Store, plan: Plan) -> list[str]:
         done = publish_views(store, plan)
         if record_version(store, plan, self._now_ms()):
-            log.info("plan %s %s is live in the database", plan.name, plan.version)
+            log.info("plan %s %s is live in the database", plan.name, plan.label)
         self._published = plan
         return done
 
@@ -96,7 +89,9 @@ class Publisher:
             return self._plan
         self._seen = [now]
         found = self._read()
-        if found is not None and (self._plan is None or found.hash != self._plan.hash):
+        if found is not None and (
+            self._plan is None or (found.hash, found.label) != (self._plan.hash, self._plan.label)
+        ):
             self._plan = found
         return self._plan
 

@@ -9,17 +9,20 @@ import threading
 from pathlib import Path
 
 import click
+from msgspec import structs
 
 from collector.app.snippet import snippet
 from collector.channels import read_channels
 from collector.cli import lock
 from collector.cli.child import log_to_stderr
+from collector.cli.cores import cores
 from collector.cli.supervise import StartError, bind, supervise
 from collector.cli.target import remember
 from collector.clock import now_ms
 from collector.config import Settings
 from collector.paths import TAG_DIR
 from collector.plan import read_plan
+from collector.retention import read_rules
 from collector.simulate import DriveError, drive
 from collector.sources import add_source, read_sources, renew_server_key
 from collector.store import check_engine
@@ -40,19 +43,21 @@ def run(settings: Settings, *, demo: bool, simulate: int, seed: int) -> int:
     Raises:
         Errors whose text is one sentence: StartError, lock.InUse, PlanError, SourceError, StoreError.
     """
+    settings = structs.replace(settings, workers=settings.workers or cores())
     data_dir = _prepared(settings)
     held = lock.acquire(data_dir, "footfall demo" if demo else "footfall serve")
     check_engine(settings.dsn)
     remember(settings)
     read_plan(settings.plan_dir)
     read_channels(Path(settings.channels) if settings.channels else None)
+    read_rules(settings.retention)
     if not (TAG_DIR / "footfall.js").is_file():
         raise StartError(f"the tag is not built: {TAG_DIR} has no footfall.js; run `npm ci && npm run build` in js_sdk")
     first_key = ""
     if not read_sources(data_dir):
         _, first_key = add_source(data_dir, "Demo shop" if demo else "default", [])
-    listener = bind(settings.host, settings.port)
-    host, port = settings.host, listener.getsockname()[1]
+    listeners = bind(settings.host, settings.port, settings.workers)
+    host, port = settings.host, listeners[0].getsockname()[1]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     log_to_stderr("serve")
 
@@ -61,7 +66,7 @@ def run(settings: Settings, *, demo: bool, simulate: int, seed: int) -> int:
         if simulate:
             _simulate(settings, url, simulate, seed, stop)
 
-    return supervise(settings, held, listener, demo=demo, started=started)
+    return supervise(settings, held, listeners, demo=demo, started=started)
 
 
 def _prepared(settings: Settings) -> Path:

@@ -20,6 +20,7 @@ import msgspec
 
 from collector.cli.child import Orders
 from collector.config import Settings
+from collector.metrics import Counters
 
 log = logging.getLogger("footfall.serve")
 
@@ -27,6 +28,7 @@ READY_SECONDS_MAX = 30.0
 WORKER_STOP_SECONDS = 4.0
 STORE_STOP_SECONDS = 9.5  # from the order to stop; the whole must end within 10
 CRASH_PAUSE_SECONDS_MAX = 2.0  # while a worker is away its visitors' browsers wait
+COUNTER_NAMES = ("restarts_total",)
 STEADY_SECONDS = 10.0  # a child that lived this long did not crash at once
 
 
@@ -102,11 +104,31 @@ class Child:
             self.process.wait()
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Listen. Raises StartError when the address cannot be had."""
+def bind(host: str, port: int, workers: int) -> list[socket.socket]:
+    """Listen, on a socket of its own for each worker.
+
+    Workers that share one socket leave each burst of connections to whoever wakes up first: of two workers one had all
+    eight of a proxy's connections, for as long as these lived. With SO_REUSEPORT the kernel spreads them (socket(7)).
+    Our copies stay open, so that what the kernel gives a worker which has crashed waits for the next one.
+
+    Raises:
+        StartError: the address cannot be had.
+    """
+    first = _listening(host, port, shared=False)
+    if workers == 1:
+        return [first]
+    # It was ours alone, so nobody else listens there: those who share a port would take a part of its connections.
+    port = first.getsockname()[1]
+    first.close()
+    return [_listening(host, port, shared=True) for _ in range(workers)]
+
+
+def _listening(host: str, port: int, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
     except OSError as error:
@@ -118,14 +140,19 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def supervise(
-    settings: Settings, lock: int, listener: socket.socket, *, demo: bool, started: Callable[[threading.Event], None]
+    settings: Settings,
+    lock: int,
+    listeners: list[socket.socket],
+    *,
+    demo: bool,
+    started: Callable[[threading.Event], None],
 ) -> int:
     """Run all processes until told to stop.
 
     Args:
         settings: With `data` an existing directory that `lock` holds.
         lock: Descriptor of the directory's lock; the children keep it held.
-        listener: Shared by the workers.
+        listeners: One for each worker.
         demo: Serve the demo shop.
         started: Called in a thread of its own once all are ready; its event is set when stopping.
     Returns:
@@ -133,7 +160,11 @@ def supervise(
     Raises:
         StartError: a child was not ready in time.
     """
-    (Path(settings.data) / "run").mkdir(exist_ok=True)
+    run = Path(settings.data) / "run"
+    run.mkdir(exist_ok=True)
+    for left in run.glob("*.gauges"):  # of a run before, perhaps with more workers
+        left.unlink()
+    counters = Counters(run / "serve.counters", COUNTER_NAMES)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -144,7 +175,7 @@ def supervise(
             Orders(settings, f"worker-{number}", listener.fileno(), demo),
             (lock, listener.fileno()),
         )
-        for number in range(settings.workers)
+        for number, listener in enumerate(listeners)
     ]
     children = [store, *workers]
     for child in children:
@@ -162,8 +193,10 @@ def supervise(
                 elif time.monotonic() >= child.restart_at:
                     child.restart_at = 0.0
                     child.start()
+                    counters.add("restarts_total")
     finally:
-        listener.close()
+        for listener in listeners:
+            listener.close()
         _stop_all(store, workers)
     return 0
 

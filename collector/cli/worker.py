@@ -1,4 +1,4 @@
-"""A worker process: one uvicorn server on the shared listener, one Collector, one spool writer."""
+"""A worker process: one uvicorn server on a listener of its own, one Collector, one spool writer."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ from collector.app.tag import keep
 from collector.app.throttle import Rates, Throttle
 from collector.channels import ChannelsError, read_channels
 from collector.cli.child import Orders, Server, log_to_stderr, orders, settle_memory
+from collector.cli.options import room_of
 from collector.clock import now_ms
 from collector.config import Settings
+from collector.consent import Rules
 from collector.device import prepare
 from collector.geo import LiveGeo
 from collector.identity import Salts
@@ -47,6 +49,8 @@ from collector.spool import SpoolWriter
 log = logging.getLogger("footfall.worker")
 
 CONNECTIONS_MAX = 4_096
+GAUGE_NAMES = ("connections",)
+GAUGE_SECONDS = 1.0
 KEEP_ALIVE_SECONDS = 15
 GRACE_SECONDS = 3  # for requests under way when a stop is ordered
 
@@ -65,11 +69,14 @@ async def _serve(told: Orders) -> None:
     counters = Counters(
         data_dir / "run" / f"{told.name}.counters", (*COUNTER_NAMES, *CACHE_NAMES, *plan_live.COUNTER_NAMES)
     )
-    spool = SpoolWriter(data_dir / "spool", told.name, _count_commits(counters))
+    room = room_of(settings)
+    spool = SpoolWriter(data_dir / "spool", told.name, _count_commits(counters), room=room)
     geo = LiveGeo(settings.geo, settings.geo_asn, settings.bot_networks)
     salts = Salts(data_dir / "salts.json")
     live = _live_plan(settings.plan_dir, data_dir)
-    tools = Tools(plan=live.compiled, geo=geo, salts=salts, locator=_locator(settings))
+    tools = Tools(
+        plan=live.compiled, geo=geo, salts=salts, locator=_locator(settings), consent=_consent_rules(settings)
+    )
     prepare()  # loads the user agent patterns now, not under the first visitor
 
     def demo_snippet(base_url: str) -> str:
@@ -88,9 +95,10 @@ async def _serve(told: Orders) -> None:
         demo_dir=DEMO_DIR if told.demo else None,
         demo_snippet=demo_snippet,
         unready=lambda: why_unready(data_dir, spool, collector.pressure, now_ms()),
-        measures=lambda: measures(data_dir, now_ms()),
+        measures=lambda: measures(data_dir, now_ms(), room),
         kept_dir=kept_dir,
         plan=lambda: live.said,
+        asks_hints=settings.client_hints,
     )
     collector = Collector(
         tools=tools,
@@ -122,12 +130,26 @@ async def _serve(told: Orders) -> None:
     stop = threading.Event()
     live.follow(_adopter(tools), stop, _count_reloads(counters, live))
     geo.follow(stop)
-    tasks = [asyncio.create_task(_expire_hourly(salts)), asyncio.create_task(_publish(CacheCounts(counters)))]
+    tasks = [
+        asyncio.create_task(_expire_hourly(salts)),
+        asyncio.create_task(_publish(CacheCounts(counters, tools.locator))),
+        asyncio.create_task(_gauge(server, Counters(data_dir / "run" / f"{told.name}.gauges", GAUGE_NAMES))),
+    ]
     await server.run_until_stopped([socket.socket(fileno=told.listener)])
     for task in tasks:
         task.cancel()
     stop.set()
     await asyncio.get_running_loop().run_in_executor(None, spool.close)
+
+
+def _consent_rules(settings: Settings) -> Rules:
+    return Rules(
+        settings.without_consent,
+        settings.consent_required,
+        settings.gpc,
+        settings.dnt,
+        settings.consent_purpose.lower(),
+    )
 
 
 def _throttle(settings: Settings) -> Throttle | None:
@@ -189,6 +211,13 @@ async def _expire_hourly(salts: Salts) -> None:
             salts.expire(now_ms())
         except OSError as error:
             log.warning("old salts cannot be destroyed now, trying again in an hour: %s", error)
+
+
+async def _gauge(server: Server, gauges: Counters) -> None:
+    """Tell /metrics how many connections are open."""
+    while True:
+        gauges.slots[gauges.slot("connections")] = len(server.server_state.connections)
+        await asyncio.sleep(GAUGE_SECONDS)
 
 
 async def _publish(counts: CacheCounts) -> None:

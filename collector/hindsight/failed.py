@@ -32,7 +32,7 @@ PAGE_ROWS = 500  # of at most some 100 KB each
 
 _COLUMNS = (
     "source_id, toUnixTimestamp64Milli(received_at), message_id, reason, pointer, event, visitor_id, "
-    "toUnixTimestamp64Milli(sent_at), user_agent, country, context, raw, environment, violations, plan_hash"
+    "toUnixTimestamp64Milli(sent_at), user_agent, country, context, raw, environment, violations, plan_hash, sent_with"
 )
 
 
@@ -54,6 +54,7 @@ class FailedEvent(Struct, array_like=True, frozen=True, gc=False):
     environment: str
     violations: list[str]
     plan_hash: str
+    sent_with: str
 
     @property
     def name(self) -> str:
@@ -133,7 +134,7 @@ def again(failed: FailedEvent, tools: Tools) -> Retried | None:
     request = Request(
         received_ms=failed.received_ms,
         source_id=failed.source_id,
-        is_server=_is_program(failed.user_agent),
+        is_server=failed.sent_with == "server" if failed.sent_with else _is_program(failed.user_agent),
         address="",
         user_agent=failed.user_agent,
         environment=failed.environment,
@@ -158,7 +159,8 @@ def _iso(ms: int) -> str:
 def _is_program(user_agent: str) -> bool:
     """Was it sent by a server, which speaks for a visitor whose own agent is in the context?
 
-    Which key it came with is not kept. What sends as an HTTP library, or as nothing known, is no browser.
+    Only for rows from before it was kept with which key they came. What sends as an HTTP library, or as nothing known,
+    is no browser; only device and time of the event depend on it, not what the plan says of it.
     """
     device = parse_device(user_agent)
     return device.device_class == "unknown" or device.bot_reason == "http_client"

@@ -1,12 +1,14 @@
-"""Refusals that stand although nobody can look at the value any more.
+"""Violations that stand although nobody can look at the value any more.
 
-Personal data is handled also in events that are refused: of a text that was no address only the hash was kept, and a
-hash breaks no rule. What was found wrong with such a value stands until the property is declared otherwise, or the plan
-does something milder about it. What the property was then is in plan_versions.
+Personal data is handled in every event, refused ones included: of a text that was no address only the hash was kept,
+and a hash breaks no rule. What was found wrong with such a value stands until the property is declared otherwise, or
+the plan does something milder about it. What the property was then is in plan_versions: by the hash of the plan that
+refused an event, and by the version of the plan that stored one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -15,6 +17,7 @@ from msgspec import structs
 from collector.hindsight.ask import Ask, rows
 from collector.hindsight.failed import FailedEvent
 from collector.plan import CompiledPlan
+from collector.plan.check import EventCheck
 from collector.plan.lock import LockReader
 from collector.plan.model import Action, EventPlan, Plan, Property
 from collector.plan.problems import PlanError
@@ -28,7 +31,7 @@ _OF_VALUES = {reason.word: reason for reason in (Reason.WRONG_TYPE, Reason.CONST
 
 
 class Refusals:
-    """What stands of the refusals by earlier plans, for one plan that judges anew."""
+    """What stands of the verdicts by earlier plans, for one plan that judges anew."""
 
     def __init__(self, ask: Ask, plan: CompiledPlan) -> None:
         self._ask = ask
@@ -40,44 +43,67 @@ class Refusals:
         check = self._plan.find(row.event, row.event_version)
         if check is None or not check.handlers:
             return None
+        same = failed.plan_hash == self._plan.hash
+        earlier = None if same else self._plan_where("hash", failed.plan_hash)
         actions = check.policies.at(row.environment, failed.received_ms).actions
-        for violation in failed.violations:
-            word, _, pointer = violation.partition(":")
-            reason = _OF_VALUES.get(word)
-            if reason is None or not pointer.startswith(_PROPERTIES) or actions[reason] < Action.QUARANTINE:
-                continue
-            name = pointer[len(_PROPERTIES) :].partition("/")[0].replace("~1", "/").replace("~0", "~")
-            if name in check.handlers and not self._changed(failed.plan_hash, check.event, name):
-                return word
+        for word, reason in _unseen(failed.violations, check, earlier):
+            if actions[reason] >= Action.QUARANTINE:
+                return word.partition(":")[0]
         return None
 
-    def _changed(self, plan_hash: str, event: EventPlan, name: str) -> bool:
-        """Was the property another when the event was refused? Of an unknown plan, it is taken for the same."""
-        if plan_hash == self._plan.hash:
-            return False
-        earlier = self._plan_of(plan_hash)
-        if earlier is None:
-            return False
-        newest = earlier.events.get(event.name)
-        before = newest if newest is not None and newest.major == event.major else None
-        before = before or earlier.history.get((event.name, event.major))
-        return before is None or _declared(before, name) != _declared(event, name)
+    def listed(self, violations: Iterable[str], check: EventCheck | None, plan_version: str) -> dict[str, Reason]:
+        """Of the violations stored with an event those that stand, and their class.
 
-    def _plan_of(self, plan_hash: str) -> Plan | None:
-        if plan_hash not in self._earlier:
+        Args:
+            violations: `class:pointer`, as stored.
+            check: What judges the event now; None where the plan does not know it.
+            plan_version: Of the plan that stored it.
+        """
+        if check is None or not check.handlers:
+            return {}
+        return dict(_unseen(violations, check, self._plan_where("version", plan_version)))
+
+    def _plan_where(self, column: str, value: str) -> Plan | None:
+        key = f"{column} {value}"
+        if key not in self._earlier:
             if len(self._earlier) >= PLANS_MAX:
                 self._earlier.clear()
-            self._earlier[plan_hash] = self._read(plan_hash)
-        return self._earlier[plan_hash]
+            self._earlier[key] = self._read(column, value)
+        return self._earlier[key]
 
-    def _read(self, plan_hash: str) -> Plan | None:
-        query = f"SELECT plan FROM plan_versions WHERE hash = {literal(plan_hash)} LIMIT 1"
+    def _read(self, column: str, value: str) -> Plan | None:
+        query = f"SELECT plan FROM plan_versions WHERE {column} = {literal(value)} ORDER BY live_from DESC LIMIT 1"
         for (lock,) in rows(self._ask, query, tuple[str]):
             try:
                 return LockReader().decode(lock.encode(), Path("plan_versions"))
             except (PlanError, msgspec.MsgspecError):
                 return None  # of a version of Footfall that wrote another form
         return None
+
+
+def _unseen(violations: Iterable[str], check: EventCheck, earlier: Plan | None) -> list[tuple[str, Reason]]:
+    """Violations of values that were handled, by properties that are declared as they were.
+
+    Of an unknown plan, the property is taken for the same.
+    """
+    found: list[tuple[str, Reason]] = []
+    for violation in violations:
+        word, _, pointer = violation.partition(":")
+        reason = _OF_VALUES.get(word)
+        if reason is None or not pointer.startswith(_PROPERTIES):
+            continue
+        name = pointer[len(_PROPERTIES) :].partition("/")[0].replace("~1", "/").replace("~0", "~")
+        if name in check.handlers and not (earlier is not None and _changed(earlier, check.event, name)):
+            found.append((violation, reason))
+    return found
+
+
+def _changed(earlier: Plan, event: EventPlan, name: str) -> bool:
+    """Was the property another in that plan?"""
+    newest = earlier.events.get(event.name)
+    before = newest if newest is not None and newest.major == event.major else None
+    before = before or earlier.history.get((event.name, event.major))
+    return before is None or _declared(before, name) != _declared(event, name)
 
 
 def _declared(event: EventPlan, name: str) -> Property | None:

@@ -6,7 +6,6 @@ What a crash leaves behind is a file without a name, which the next one overwrit
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import time
@@ -16,7 +15,8 @@ from pathlib import Path
 from collector.files import sync_folder
 from collector.hindsight.ask import HindsightError
 from collector.record import EventRow, Rows, encode_rows
-from collector.spool import FREE_BYTES_KEPT, FREE_SHARE_KEPT, SEGMENT_MAGIC, SUFFIX, frame
+from collector.room import Room
+from collector.spool import SEGMENT_MAGIC, SUFFIX, frame
 
 OWNER = "replay"
 LOCK_NAME = "replay.lock"
@@ -33,6 +33,7 @@ class Replayer:
         """Raises HindsightError when another replay is under way."""
         self._spool = data_dir / "spool"
         self._spool.mkdir(parents=True, exist_ok=True)
+        self._room = Room(self._spool)
         self._unnamed = self._spool / f".{OWNER}.new"
         self._file: BufferedWriter | None = None
         self._rows: list[EventRow] = []
@@ -81,12 +82,22 @@ class Replayer:
             self._unnamed.unlink(missing_ok=True)
         os.close(self._lock)
 
+    def take(self, record: bytes, events: int) -> None:
+        """Take one record as it stands in a segment, with its events; for the rest as `add`."""
+        self._write_record()
+        self._write(record, events)
+        if self._written >= SEGMENT_BYTES:
+            self.seal()
+
     def _write_record(self) -> None:
         if not self._rows:
             return
-        record = frame(encode_rows(Rows(self._rows, [])), len(self._rows), 0)
+        self._write(frame(encode_rows(Rows(self._rows, [])), len(self._rows), 0), len(self._rows))
+        self._rows, self._bytes = [], 0
+
+    def _write(self, record: bytes, events: int) -> None:
         try:
-            self._check_room(len(record))
+            self._room.take(len(record))  # as workers do: events that arrive now come first
             if self._file is None:
                 self._file = self._unnamed.open("wb")
                 self._file.write(SEGMENT_MAGIC)
@@ -94,15 +105,7 @@ class Replayer:
         except OSError as problem:
             raise self._refused(problem) from problem
         self._written += len(record)
-        self.events += len(self._rows)
-        self._rows, self._bytes = [], 0
-
-    def _check_room(self, wanted: int) -> None:
-        """Leave the disk the space that the workers leave it: events that arrive now come first."""
-        disk = os.statvfs(self._spool)
-        kept = min(FREE_BYTES_KEPT, disk.f_blocks * disk.f_frsize // FREE_SHARE_KEPT)
-        if disk.f_bavail * disk.f_frsize - wanted < kept:
-            raise OSError(errno.ENOSPC, f"less than {kept / 1e6:,.0f} MB of the disk would stay free")
+        self.events += events
 
     def _refused(self, problem: OSError) -> HindsightError:
         return HindsightError(f"the spool {self._spool} takes no more ({problem.strerror}); make room and replay again")

@@ -10,20 +10,24 @@ stored twice and not merged yet count twice; sampled events count as often as th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 from msgspec import Struct, field
 
+from collector.hindsight.ahead import coming_end, lacking_consent
 from collector.hindsight.ask import Ask, rows, since, text_columns
 from collector.hindsight.failed import Wanted, again, pages
 from collector.hindsight.refusals import Refusals
+from collector.judge import DEV
 from collector.pipeline import Tools
 from collector.plan import Checked, CompiledPlan, Violation
 from collector.plan.fast import Inexpressible, struct_of
-from collector.plan.model import Action, EventPlan, Plan
+from collector.plan.model import PROD, Action, EventPlan, Plan
 from collector.plan.pii import fields_of, masked_text, object_of
 from collector.plan.values import literal
 from collector.reason import Reason
@@ -87,11 +91,14 @@ class Trial(Struct):
         """The total of one name and version."""
         return self.totals.setdefault((event, version), Total(event, version))
 
-    def add(self, event: str, version: int, change: str, reason: str, example: Example, count: int = 1) -> None:
-        """Count events to which something would happen."""
+    def add(
+        self, event: str, version: int, change: str, reason: str, example: Callable[[], Example], count: int = 1
+    ) -> None:
+        """Count events to which something would happen. Only the first of a case is asked to be its example: taking
+        what is personal out of its sentence costs a third of judging it."""
         case = self.cases.get((event, version, change, reason))
         if case is None:
-            case = self.cases[event, version, change, reason] = Case(event, version, change, reason, 0, 0, example)
+            case = self.cases[event, version, change, reason] = Case(event, version, change, reason, 0, 0, example())
         case.count += count
 
     def settle(self) -> Trial:
@@ -110,6 +117,14 @@ class Trial(Struct):
             [note for note in self.notes if note.partition("@")[0] in events],
         )
 
+    def by_event(self, changes: Collection[str]) -> dict[tuple[str, int], int]:
+        """Events of these changes, by name and version."""
+        found: dict[tuple[str, int], int] = {}
+        for case in self.cases.values():
+            if case.change in changes:
+                found[case.event, case.version] = found.get((case.event, case.version), 0) + case.count
+        return found
+
     def counted(self, *changes: str) -> int:
         """Events of these changes; an event with two reasons counts twice."""
         return sum(case.count for case in self.cases.values() if case.change in changes)
@@ -125,6 +140,7 @@ class Group(Struct, array_like=True, frozen=True):
     dirty: int
     size: int
     message_id: str
+    weight: float
 
 
 class _Dirty(Struct, array_like=True, frozen=True):
@@ -135,6 +151,7 @@ class _Dirty(Struct, array_like=True, frozen=True):
     properties: str
     extra: str
     violations: list[str]
+    plan_version: str
 
 
 class Span(Struct, frozen=True):
@@ -170,7 +187,7 @@ def try_plan(ask: Ask, plan: Plan, tools: Tools, span: Span, now_ms: int, page_r
     found = rows(
         ask,
         "SELECT event, event_version, environment, count() AS n, countIf(notEmpty(violations)), "
-        f"sum(length(properties)), any(message_id) FROM events WHERE {span.where} "
+        f"sum(length(properties)), any(message_id), sum(1 / sample_rate) FROM events WHERE {span.where} "
         f"GROUP BY event, event_version, environment ORDER BY n DESC, event LIMIT {GROUPS_MAX + 1}",
         Group,
     )
@@ -178,11 +195,15 @@ def try_plan(ask: Ask, plan: Plan, tools: Tools, span: Span, now_ms: int, page_r
         ((every,),) = rows(ask, f"SELECT count() FROM events WHERE {span.where}", tuple[int])
         found = found[:GROUPS_MAX]
         trial.left_out = every - sum(group.count for group in found)
+    refusals = Refusals(ask, tools.plan)
     for group in found:
         trial.total(group.event, group.version).stored += group.count
-        _Court(ask, plan, tools.plan, span, group, now_ms, trial).judge(page_rows)
-    _judge_failed(ask, tools, span, trial)
+        court = _Court(ask, plan, tools.plan, refusals, span, group, now_ms, trial)
+        court.judge(page_rows)
+        court.note()
+    _judge_failed(ask, tools, span, trial, refusals)
     _note_majors(plan, found, trial)
+    _note_samples(plan, found, trial)
     return trial.settle()
 
 
@@ -190,12 +211,21 @@ class _Court:
     """Judges the stored events of one group."""
 
     def __init__(
-        self, ask: Ask, plan: Plan, compiled: CompiledPlan, span: Span, group: Group, now_ms: int, trial: Trial
+        self,
+        ask: Ask,
+        plan: Plan,
+        compiled: CompiledPlan,
+        refusals: Refusals,
+        span: Span,
+        group: Group,
+        now_ms: int,
+        trial: Trial,
     ) -> None:
         self.ask, self.span, self.group, self.trial = ask, span, group, trial
         self.major = group.version or None
-        self.compiled, self.now_ms = compiled, now_ms
+        self.compiled, self.refusals, self.now_ms = compiled, refusals, now_ms
         found = compiled.find(group.event, self.major)
+        self.found = found
         self.actions = {} if found is None else found.policies.at(group.environment, now_ms).actions
         self.event = _event_of(plan, group.event, None if found is None else found.major)
         self.look = True if found is None else found.policies.look_for((Reason.UNKNOWN_PROPERTY, Reason.UNDECLARED_PII))
@@ -215,6 +245,13 @@ class _Court:
         if group.count > group.dirty:
             ended = any(violation.reason is Reason.SUNSET_VERSION for violation in first.violations)
             self.judge_clean(page_rows, _never if ended else self.decoder())
+
+    def note(self) -> None:
+        """Note what the plan has in store for them that is no verdict of today."""
+        if self.found is not None:
+            group, add = self.group, self.trial.notes.extend
+            add(coming_end(self.found, group.environment, group.count, self.now_ms))
+            add(lacking_consent(self.ask, self.found, group.environment, self.where))
 
     def check(self, properties: bytes) -> Checked:
         group = self.group
@@ -307,47 +344,70 @@ class _Court:
             page = rows(
                 self.ask,
                 "SELECT source_id, visitor_id, toUnixTimestamp64Milli(occurred_at), message_id, properties, extra, "
-                f"violations FROM events WHERE {self.where} AND notEmpty(violations){after} "
+                f"violations, plan_version FROM events WHERE {self.where} AND notEmpty(violations){after} "
                 f"ORDER BY {KEY} LIMIT {limit}",
                 _Dirty,
             )
             for row in page:
                 checked = self.check(restored(row.properties.encode(), row.extra.encode(), row.violations))
-                self.compare(checked, frozenset(row.violations), row.message_id)
+                stand = self.refusals.listed(row.violations, self.found, row.plan_version)
+                self.compare(checked, frozenset(row.violations), row.message_id, stand=stand)
             if len(page) < limit:
                 return
             last = page[-1]
             after = _after(last.source_id, last.visitor_id, last.occurred_ms, last.message_id)
 
-    def compare(self, checked: Checked, before: frozenset[str], message_id: str, count: int = 1) -> None:
-        """Count what would be different for one event, or for `count` alike."""
+    def compare(
+        self,
+        checked: Checked,
+        before: frozenset[str],
+        message_id: str,
+        count: int = 1,
+        stand: Mapping[str, Reason] = MappingProxyType({}),
+    ) -> None:
+        """Count what would be different for one event, or for `count` alike.
+
+        Args:
+            checked: The verdict on what is stored of it.
+            before: The violations that were stored with it.
+            message_id: Its id.
+            count: How many are alike.
+            stand: Those of `before` whose values cannot be looked at any more, and their class.
+        """
         if not count:
             return
         group, trial = self.group, self.trial
 
-        def add(change: str, reason: str, example: Example) -> None:
+        def add(change: str, reason: str, example: Callable[[], Example]) -> None:
             trial.add(group.event, group.version, change, reason, example, count)
 
         decides = checked.dropped or checked.rejected
         if decides is not None:
             change = "quarantined" if checked.dropped is None else "dropped"
-            add(change, decides.reason.word, _example(decides, message_id))
+            add(change, decides.reason.word, partial(_example, decides, message_id))
             return
+        for word, reason in stand.items():
+            if self.actions[reason] >= Action.QUARANTINE:
+                sentence = "only the hash of its value is stored, and that was found wrong when it came"
+                add("quarantined", reason.word, partial(Example, message_id, word.partition(":")[2], sentence))
+                return
         told: set[Reason] = set()
         for violation in checked.violations:
             if violation.reason not in told and violation.word() not in before:
                 told.add(violation.reason)
                 stripped = self.actions.get(violation.reason) is Action.STRIP
-                add("stripped" if stripped else "flagged", violation.reason.word, _example(violation, message_id))
+                add("stripped" if stripped else "flagged", violation.reason.word,
+                    partial(_example, violation, message_id))  # fmt: skip
         for reason in dict.fromkeys(checked.shadowed):
             sentence = "a rule that starts on a later day would judge this otherwise"
-            add("later", reason.word, Example(message_id, "", sentence))
+            add("later", reason.word, partial(Example, message_id, "", sentence))
         if before:
             now = {violation.word() for violation in checked.violations}
+            now.update(word for word, reason in stand.items() if self.actions[reason] is not Action.ALLOW)
             # What was masked when it arrived gives nothing away any more.
             gone = sorted(word for word in before - now if not word.startswith(Reason.UNDECLARED_PII.word))
             for word, pointer in {word.partition(":")[0]: word.partition(":")[2] for word in gone}.items():
-                add("cleared", word, Example(message_id, pointer, "it follows the plan now"))
+                add("cleared", word, partial(Example, message_id, pointer, "it follows the plan now"))
 
 
 def restored(properties: bytes, extra: bytes, violations: list[str]) -> bytes:
@@ -382,9 +442,8 @@ def _with(raw: bytes, path: list[str], value: bytes) -> bytes:
     return object_of(fields | {path[0]: _with(fields[path[0]], path[1:], value)})
 
 
-def _judge_failed(ask: Ask, tools: Tools, span: Span, trial: Trial) -> None:
+def _judge_failed(ask: Ask, tools: Tools, span: Span, trial: Trial, refusals: Refusals) -> None:
     """Failed events: which of them a replay would store."""
-    refusals = Refusals(ask, tools.plan)
     for page in pages(ask, Wanted(span.from_ms, span.event)):
         for failed in page:
             retried = again(failed, tools)
@@ -394,7 +453,8 @@ def _judge_failed(ask: Ask, tools: Tools, span: Span, trial: Trial) -> None:
             version = stored.event_version if stored else found.major if found else 0
             trial.total(event, version).failed += 1
             if stored is not None and refusals.standing(failed, stored) is None:
-                example = Example(failed.message_id, failed.pointer, "it had failed, and a replay would store it")
+                said = "it had failed, and a replay would store it"
+                example = partial(Example, failed.message_id, failed.pointer, said)
                 trial.add(event, version, "accepted", failed.reason, example)
 
 
@@ -406,6 +466,22 @@ def _note_majors(plan: Plan, found: list[Group], trial: Trial) -> None:
             trial.notes.append(
                 f"{event}@{version} was judged as such; senders that state no version would be judged by "
                 f"{event}@{newest.major}"
+            )
+
+
+def _note_samples(plan: Plan, found: list[Group], trial: Trial) -> None:
+    """Another share of the events: how many that would be. What a sample left out can only be estimated."""
+    for group in found:
+        event = _event_of(plan, group.event, group.version)
+        if event is None or group.environment == DEV:
+            continue
+        rate = event.sampling.rate if event.sampling is not None else 1.0
+        wanted = round(group.weight * rate)
+        if wanted != group.count:
+            trial.notes.append(
+                f"{group.event}@{group.version}: {group.count:,} stored stand for {group.weight:,.0f}"
+                f"{'' if group.environment == PROD else f' in {group.environment}'}; in a sample of {rate:g} about "
+                f"{wanted:,} would be stored"
             )
 
 

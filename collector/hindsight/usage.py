@@ -17,7 +17,7 @@ from msgspec import Struct, field
 from collector.hindsight.ask import Ask, rows, since
 from collector.hindsight.failed import planned_name
 from collector.hindsight.trial import PLANNED
-from collector.hindsight.unplanned import unplanned
+from collector.hindsight.unplanned import PLACE, unplanned
 from collector.plan.model import EventPlan, Expected, Plan
 from collector.plan.values import literal
 
@@ -25,8 +25,6 @@ DAY_MS = 86_400_000
 NAMES_MAX = 5_000  # names of unplanned events are anyone's choice
 TOP = 5  # violations and unplanned properties shown of one event
 SOON_DAYS = 90  # a sunset is announced so long before
-# Items of a list are one place: /properties/items/3/sku is /properties/items/*/sku. Twice, as matches do not overlap.
-_PLACE = "replaceRegexpAll(replaceRegexpAll({0}, '/[0-9]+(/|$)', '/*\\\\1'), '/[0-9]+(/|$)', '/*\\\\1')"
 
 
 _NEVER = "1970-01-01"  # the least time of no rows
@@ -77,10 +75,11 @@ class EventUsage(Struct):
 
 
 class Usage(Struct):
-    """All events, and how many names were too many to be listed."""
+    """All events; how many names were too many to be listed; and versions that stand for more than one plan."""
 
     events: dict[str, EventUsage] = field(default_factory=dict)
     names_left_out: int = 0
+    shared: list[str] = field(default_factory=list)
 
     def of(self, name: str) -> EventUsage:
         """The usage of one event, also of one that nobody planned."""
@@ -89,7 +88,7 @@ class Usage(Struct):
     @property
     def wrong(self) -> list[str]:
         """All that is wrong, a sentence each."""
-        return [f"{one.event}: {sentence}" for one in self.events.values() for sentence in one.wrong]
+        return self.shared + [f"{one.event}: {sentence}" for one in self.events.values() for sentence in one.wrong]
 
 
 def usage(ask: Ask, plan: Plan, days: int, now_ms: int, failed_max: float = 0.01) -> Usage:
@@ -108,13 +107,31 @@ def usage(ask: Ask, plan: Plan, days: int, now_ms: int, failed_max: float = 0.01
     _failed(ask, from_ms, found)
     _violations(ask, from_ms, found)
     _unplanned(ask, from_ms, found)
+    _reported(ask, from_ms, plan, found)
     today = datetime.datetime.fromtimestamp(now_ms / 1000, datetime.UTC).date()
     for name, event in plan.events.items():
         found.of(name).ends = _ends(event, found.of(name), today)
     _expected(ask, plan, days, today, found)
+    found.shared = _shared(ask, plan, from_ms)
     for one in found.events.values():
         one.wrong += _wrong(one, failed_max)
     return found
+
+
+def _shared(ask: Ask, plan: Plan, from_ms: int) -> list[str]:
+    """Versions under which more than one plan was live, one of them lately: nobody can prevent it who sees only one."""
+    shared = rows(
+        ask,
+        f"SELECT version, uniqExact(hash) AS plans FROM plan_versions WHERE name = {literal(plan.name)} "
+        f"GROUP BY version HAVING plans > 1 AND max(live_from) >= fromUnixTimestamp64Milli({from_ms}) "
+        f"ORDER BY version LIMIT {NAMES_MAX}",
+        tuple[str, int],
+    )
+    return [
+        f"{plan.name} {version} was released {plans} times with different content, by branches that did not know of "
+        "each other: its events cannot be told apart by version; release once more on top of all"
+        for version, plans in shared
+    ]
 
 
 def _stored(ask: Ask, from_ms: int, found: Usage) -> None:
@@ -157,7 +174,7 @@ def _failed(ask: Ask, from_ms: int, found: Usage) -> None:
         one.replayed += replayed
     words = rows(
         ask,
-        f"SELECT event, {_PLACE.format('violation')} AS place, count() AS n FROM failed_events "
+        f"SELECT event, {PLACE.format('violation')} AS place, count() AS n FROM failed_events "
         f"ARRAY JOIN violations AS violation WHERE {since(from_ms)} "
         f"GROUP BY event, place ORDER BY n DESC, place LIMIT {TOP} BY event LIMIT {NAMES_MAX}",
         tuple[str, str, int],
@@ -174,12 +191,33 @@ def _failed(ask: Ask, from_ms: int, found: Usage) -> None:
 def _violations(ask: Ask, from_ms: int, found: Usage) -> None:
     for event, place, count in rows(
         ask,
-        f"SELECT event, {_PLACE.format('violation')} AS place, count() AS n FROM events "
+        f"SELECT event, {PLACE.format('violation')} AS place, count() AS n FROM events "
         f"ARRAY JOIN violations AS violation WHERE {since(from_ms)} AND {PLANNED} "
         f"GROUP BY event, place ORDER BY n DESC, place LIMIT {TOP} BY event LIMIT {NAMES_MAX}",
         tuple[str, str, int],
     ):
         found.of(event).violations.append(Counted(place, count))
+
+
+def _reported(ask: Ask, from_ms: int, plan: Plan, found: Usage) -> None:
+    """In environments that report to CI every violation is wrong, whatever became of its event."""
+    chosen = ", ".join(literal(name) for name, one in sorted(plan.environments.items()) if one.report == "ci")
+    if not chosen:
+        return
+    there = f"{since(from_ms)} AND environment IN ({chosen})"
+    listed: dict[tuple[str, str], list[str]] = {}
+    for environment, event, place, count in rows(
+        ask,
+        f"SELECT environment, event, {PLACE.format('violation')} AS place, count() AS n FROM ("
+        f"SELECT environment, event, arrayJoin(violations) AS violation FROM events WHERE {there} AND {PLANNED} "
+        f"UNION ALL SELECT environment, event, arrayJoin(violations) AS violation FROM failed_events WHERE {there}) "
+        "GROUP BY environment, event, place ORDER BY n DESC, environment, event, place "
+        f"LIMIT {TOP} BY environment, event LIMIT {NAMES_MAX}",
+        tuple[str, str, str, int],
+    ):
+        listed.setdefault((environment, planned_name(event) or "(no name)"), []).append(f"{place} {count:,}")
+    for (environment, name), places in listed.items():
+        found.of(name).wrong.append(f"{environment} reports to CI, and from there came {', '.join(places)}")
 
 
 def _unplanned(ask: Ask, from_ms: int, found: Usage) -> None:

@@ -83,6 +83,20 @@ def working_plan(folder: Path, released: Plan | None) -> Plan:
         return replace(load_copy(copy, folder), folder=str(folder))
 
 
+def unreleased(folder: Path, current: Plan) -> str:
+    """One line where a folder's files say something else than the plan that was read from it; else nothing."""
+    try:
+        working = working_plan(folder, current)
+    except PlanError as error:
+        return f"the files in {folder} have mistakes ({str(error).splitlines()[0]}); {LOCK_NAME} is what judges"
+    if working.hash == current.hash:
+        return ""
+    return (
+        f"the files in {folder} are not what was released as {current.version}, by which events are judged; run "
+        "`footfall plan release` first"
+    )
+
+
 def load_copy(copy: Path, folder: Path) -> Plan:
     """Load a copy of a folder; mistakes are told with the places that people know."""
     try:

@@ -4,13 +4,15 @@
 
 Semantic versions are computed, never typed: each finding has a rule, each rule a bump, an event takes its worst finding
 and the plan its worst event. Only a new major is asked for by a person: in the event's own file (raise its `version` to
-the next major and keep the old one in `accept:`), or for the whole plan in plan.yaml.
+the next major and keep the old one in `accept:`), or for the whole plan in plan.yaml. Any other version that somebody
+typed is refused, not written over: it may stand in a ticket or in a sender's code already.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -65,7 +67,7 @@ RULES: Final[dict[str, tuple[Bump, str]]] = {
     "ACCEPT_ADDED": (Bump.MINOR, "an older major is accepted again"),
     "SEMANTIC_ADDED": (Bump.MINOR, "an event got a meaning it did not have"),
     "SAMPLING_CHANGED": (Bump.MINOR, "the share of events that is stored; simulate it first"),
-    "CONSENT_CHANGED": (Bump.MINOR, "the consent an event needs; simulate it first"),
+    "CONSENT_CHANGED": (Bump.MINOR, "the consent an event needs"),
     "ENFORCEMENT_CHANGED": (Bump.MINOR, "what happens to events that break the plan; simulate it first"),
     "LIMIT_RAISED": (Bump.MINOR, "a limit of the whole plan was raised"),
     "EVENT_REMOVED": (Bump.MAJOR, "an event was removed"),
@@ -92,17 +94,18 @@ RULES: Final[dict[str, tuple[Bump, str]]] = {
     "SUNSET_BROUGHT_FORWARD": (Bump.MAJOR, "a sunset is earlier than announced, or has passed when it is set"),
     "UNTIL_BROUGHT_FORWARD": (Bump.MAJOR, "the last day of an older major is earlier than announced, or has passed"),
     "ACCEPT_REMOVED": (Bump.MAJOR, "an older major is no longer accepted"),
-    "MAJOR_RAISED": (Bump.MAJOR, "the event's own file asks for a new major"),
+    "MAJOR_RAISED": (Bump.MAJOR, "the event's own file, or plan.yaml, asks for a new major"),
     "LIMIT_LOWERED": (Bump.MAJOR, "a limit of the whole plan was lowered"),
     "REMOVED_NAME_REUSED": (Bump.ERROR, "a name that an older major had with another type is used again"),
     "HISTORY_EDITED": (Bump.ERROR, "a frozen major is not what was released"),
     "MAJOR_REUSED": (Bump.ERROR, "an event comes back under a major that is already taken"),
     "VERSION_LOWERED": (Bump.ERROR, "a version is lower than the one it is compared with"),
+    "VERSION_TYPED": (Bump.ERROR, "a version that is neither the released one, nor the computed, nor the next major"),
     "LAST_MAJOR_PAST_SUNSET": (Bump.ERROR, "nothing of an event is accepted any more"),
 }
 
 
-class Finding(Struct, frozen=True, kw_only=True):
+class Finding(Struct, frozen=True, gc=False):
     """One difference between two plans.
 
     `pointer` is a JSON pointer into the event as sent (`/properties/items/*/sku`; `*` is any item or key) or, outside
@@ -130,13 +133,15 @@ class EventChange(Struct, frozen=True, kw_only=True):
     """What happens to one event, or to the plan (`WHOLE_PLAN`).
 
     `old` and `stated` are versions; empty where the event is not there. `next` is the version it will be released
-    under. `asked` is whether a person asked for a new major.
+    under: the computed one, or, where several releases lie between the two plans, the later one that the newer has.
+    `asked` is whether a person asked for a new major.
     """
 
     event: str
     bump: Bump
     old: str
     stated: str
+    computed: str
     next: str
     asked: bool
 
@@ -178,16 +183,17 @@ class Changes(Struct, frozen=True, kw_only=True):
         return bool(self.errors or self.unasked)
 
 
+@lru_cache(maxsize=1_024)  # the events of a plan share a few
 def parts_of(version: str) -> tuple[int, int, int]:
     """The three numbers of a version."""
     major, minor, patch = (int(part) for part in version.split("."))
     return major, minor, patch
 
 
-def next_version(old: str, stated: str, bump: Bump) -> str:
-    """The version to release under: the old one, bumped, or what the file states when that is higher.
+def next_version(old: str, bump: Bump) -> str:
+    """The version that follows.
 
-    >>> next_version("1.4.2", "1.4.2", Bump.MINOR)
+    >>> next_version("1.4.2", Bump.MINOR)
     '1.5.0'
     """
     major, minor, patch = parts_of(old)
@@ -196,7 +202,7 @@ def next_version(old: str, stated: str, bump: Bump) -> str:
         Bump.PATCH: (major, minor, patch + 1),
         Bump.MINOR: (major, minor + 1, 0),
     }.get(bump, (major + 1, 0, 0))
-    return ".".join(str(part) for part in max(computed, parts_of(stated)))
+    return ".".join(str(part) for part in computed)
 
 
 def worst(findings: Iterable[Finding]) -> Bump:

@@ -32,7 +32,17 @@ from collector.plan.fast import (
 )
 from collector.plan.model import PROD, Action, EventPlan, Plan, Property
 from collector.plan.page import PageHandling, page_handling
-from collector.plan.pii import Handler, blanked, fields_of, handlers_of, mask_detected, over_members
+from collector.plan.pii import (
+    Edit,
+    Handler,
+    blanked,
+    edit_of,
+    encode,
+    fields_of,
+    handlers_of,
+    mask_detected,
+    over_members,
+)
 from collector.plan.policy import FOREVER_MS, Policies, Policy, midnight_ms
 from collector.plan.rules import (
     Findings,
@@ -89,12 +99,13 @@ UNCHECKED = Checked(0, "", "0", "", (), None)
 class CompiledPlan:
     """A plan ready to check events. Immutable; compiled once for each version of the plan.
 
-    `page` handles what is personal in the page an event stands on, as page_view declares it.
+    `newest` are the events by name, in their newest major. `page` handles what is personal in the page an event stands
+    on, as page_view declares it.
     """
 
     def __init__(self, plan: Plan, previous: CompiledPlan | None = None) -> None:
         """Compile a plan; events that are in `previous` and have not changed are taken over from it."""
-        self.version = plan.version
+        self.version = plan.label
         self.hash = plan.hash
         self._rules = plan.rules
         self._policies = Policies(plan.rules)
@@ -113,7 +124,7 @@ class CompiledPlan:
             return check
 
         self._majors: dict[tuple[str, int], EventCheck] = {}
-        self._newest = {name: compiled(event, event.sunset, event.major) for name, event in plan.events.items()}
+        self.newest = {name: compiled(event, event.sunset, event.major) for name, event in plan.events.items()}
         for (name, major), event in plan.history.items():
             accepting = plan.events.get(name)
             until = [entry.until for entry in accepting.accept if entry.major == major] if accepting else []
@@ -121,7 +132,7 @@ class CompiledPlan:
             ends += [one.sunset for one in (event, accepting) if one is not None and one.sunset is not None]
             compiled(event, min(ends, default=None), major if accepting is None else accepting.major)
         self._personal = _common([check.handlers for check in self._majors.values()])
-        self.page: PageHandling | None = self._newest["page_view"].page if "page_view" in self._newest else None
+        self.page: PageHandling | None = self.newest["page_view"].page if "page_view" in self.newest else None
         self.event_bytes_max = plan.limits.max_event_bytes
 
     @cached_property
@@ -140,7 +151,7 @@ class CompiledPlan:
 
     def find(self, event: str, major: int | None) -> EventCheck | None:
         """The event of that name and major, None for the newest; None when the plan has no such event."""
-        return self._newest.get(event) if major is None else self._majors.get((event, major))
+        return self.newest.get(event) if major is None else self._majors.get((event, major))
 
     def check(
         self,
@@ -165,7 +176,7 @@ class CompiledPlan:
         Returns:
             The verdict; never raises, whatever the bytes.
         """
-        found = self._newest.get(event) if major is None else self._majors.get((event, major))
+        found = self.newest.get(event) if major is None else self._majors.get((event, major))
         if found is not None and not extra:
             return found.check(properties, environment, now_ms, handled)
         policy = (self._policies if found is None else found.policies).at(environment, now_ms)
@@ -219,6 +230,7 @@ class EventCheck:
         self.consent = event.consent
         self.handlers = handlers_of(event.properties)
         self.page = page_handling(event.properties)
+        self._addresses: list[tuple[Callable[[Any], Any], bytes, Edit]] = []
         self.policies = Policies(event.rules)
         self.prepared = False
         self._event = event
@@ -260,7 +272,8 @@ class EventCheck:
         self._value_fields = [holders[name] for name in values]
         self._currency_fields = [holders[name] for name in currencies]
         words = {prop.name: words_of(prop.type) for prop in event.properties if has_pattern(prop.type)}
-        self._plain = not (values or currencies or self.handlers or words)
+        self._valueless = not (values or currencies)
+        self._plain = self._valueless and not (self.handlers or words)
         currency = words.pop(event.semantic.currency, None) if direct else None  # _valued asks this one
         self._currencies = Words(None) if currency is None else currency
         self._patterns = [
@@ -269,6 +282,14 @@ class EventCheck:
             if prop.name in words
             for name in (prop.name, *prop.aliases)
         ]
+        self._addresses = [
+            (attrgetter(holders[name]), encode(name), edit)
+            for prop in event.properties
+            for name in (prop.name, *prop.aliases)
+            if (edit := edit_of(name, prop.type)) is not None
+        ]
+        if len(self._addresses) != len(self.handlers):
+            self._addresses = []  # what else is handled must be taken apart, and they with it
         self._direct = direct and not self.handlers and not self._patterns
         # What is personal is not remembered, for it would outlive its event.
         personal = {*values, *currencies} & {prop.name for prop in event.properties if prop.type.sensitive}
@@ -291,6 +312,11 @@ class EventCheck:
     def event(self) -> EventPlan:
         """What it was made of."""
         return self._event
+
+    @property
+    def ends(self) -> date | None:
+        """The first day (UTC) on which it is at its end; None while nobody has set one."""
+        return self.facts[2]
 
     @cached_property
     def _value(self) -> _Slot:
@@ -329,10 +355,26 @@ class EventCheck:
         for read, words in self._patterns:
             if words[read(sent)] is None:
                 return None
-        checked = self._valued(_first(sent, self._value_fields), _first(sent, self._currency_fields))
+        checked: Checked | None = self._valid
+        if not self._valueless:
+            checked = self._valued(_first(sent, self._value_fields), _first(sent, self._currency_fields))
         if checked is None or not self.handlers:
             return checked
-        return structs.replace(checked, properties=_handled(bytes(properties), self.handlers))
+        kept = self._kept(sent, properties)
+        return checked if kept is None else structs.replace(checked, properties=kept)
+
+    def _kept(self, sent: Any, properties: bytes | Raw) -> bytes | None:
+        """What may be written of a decoded event; None when that is what was sent."""
+        edits = [
+            (name, edited)
+            for read, name, edit in self._addresses
+            if type(text := read(sent)) is str and (edited := edit(text)) is not None
+        ]
+        if self._addresses and not edits:
+            return None
+        raw = bytes(properties)
+        kept = _edited(raw, edits) or _handled(raw, self.handlers)
+        return None if kept == raw else kept
 
     def _valued(self, number: Any, sent: Any) -> Checked | None:
         """The verdict on a valid event with these; None when the walk must read them."""
@@ -402,6 +444,22 @@ class EventCheck:
             action = out.add(Reason.CONSTRAINT, f"{PROPERTIES}/{token(name)}", fix)
             return "0", name if action is Action.STRIP else ""
         return text, ""
+
+
+def _edited(raw: bytes, edits: list[tuple[bytes, tuple[bytes, bytes]]]) -> bytes | None:
+    """Properties in which addresses, by their names, are edited as their bytes stand; None to have them taken apart.
+
+    Those are taken apart that are nested, spelled with escapes or blanks, or name one of the addresses twice: in all
+    others a quote begins or ends a text. It takes a fifth of the time.
+    """
+    if not edits or raw.count(b"{") != 1 or b"\\" in raw:
+        return None
+    kept = raw
+    for name, edited in edits:
+        whole, kept = kept, kept.replace(*edited)
+        if len(kept) == len(whole) or raw.count(name) != 1:
+            return None
+    return kept
 
 
 def _first(sent: Any, fields: list[str]) -> Any:

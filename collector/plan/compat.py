@@ -9,7 +9,9 @@ and what was seen are arguments. The rules are the table RULES in changes.py; th
 from __future__ import annotations
 
 import datetime
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 import msgspec
@@ -25,17 +27,19 @@ from collector.plan.changes import (
     next_version,
     parts_of,
 )
-from collector.plan.compat_types import compare_members, described, kinds_by_pointer
+from collector.plan.compat_types import compare_members, described, kinds_by_pointer, spoken
+from collector.plan.lock import event_bytes, lock_bytes
 from collector.plan.model import PROD, EventPlan, Plan, Property, Rule, Rules, Semantic, Type
 from collector.plan.rules import token
 
-# What was stored in `extra`: by event and name of a property, the JSON types it had (string, integer, number, boolean,
-# null, array, object).
+# What was stored in `extra`: by event and path of a property (`colour`, `items/*/colour`: a JSON pointer within the
+# properties, indexes as `*`), the JSON types it had (string, integer, number, boolean, null, array, object).
 Seen: TypeAlias = Mapping[str, Mapping[str, Collection[str]]]
 
 # The value of an event goes into a Decimal(18, 4): a number from here on is a violation (rules.py decimal_text).
 _VALUE_BELOW = 10**14 - 1
 
+_BUMPS = {rule: bump for rule, (bump, _) in RULES.items()}
 _SIMULATE = "run `footfall plan simulate` first"
 _SAID_MAX = 5  # of a list in one sentence
 
@@ -74,7 +78,12 @@ _EVENT_WORDS = (
     ("DEPRECATED_CHANGED", "deprecated"),
 )
 
+_event_words = attrgetter(*(what for _, what in _EVENT_WORDS))
+
 _NONE = Retired()
+
+# Findings by their event, which is the plan itself under WHOLE_PLAN.
+_Found: TypeAlias = defaultdict[str, list[Finding]]
 
 
 def compare(
@@ -84,6 +93,7 @@ def compare(
     today: datetime.date | None = None,
     seen: Seen | None = None,
     retired: Retired = _NONE,
+    released: Plan | None = None,
 ) -> Changes:
     """Every difference between two plans, each with its rule and bump, and the versions they lead to.
 
@@ -93,9 +103,31 @@ def compare(
         today: Decides whether a sunset has passed (UTC); without it no date has.
         seen: Unplanned properties that were stored, so that a new one is not given a type that senders contradict.
         retired: Frozen majors that are no longer accepted; accepted ones are known from the plans.
+        released: The release that `new` follows, be it `old` or a later one: the versions that `new` states are held
+            against what is computed from there. None where they are those of a release, and right.
     """
-    gone = old.events.keys() - new.events.keys()
-    findings = [*_plan(old, new), *(_removed(name, old, new) for name in gone)]
+    found = _differences(old, new, today, seen, retired)
+    changes = _summed(old, new, found)
+    if released is None:
+        return changes
+    since = changes if released is old else _summed(released, new, _differences(released, new, today, None, retired))
+    typed = list(_typed(released, new, since))
+    for finding in typed:
+        found[finding.event].append(finding)
+    return _summed(old, new, found) if typed else changes
+
+
+def _differences(old: Plan, new: Plan, today: datetime.date | None, seen: Seen | None, retired: Retired) -> _Found:
+    """All that is different, but for versions that should not be as they are."""
+    found: _Found = defaultdict(list)
+    if old.hash and old.hash == new.hash:  # of all that a lock holds: only the day can have changed
+        for name, event in new.events.items():
+            if event.sunset is not None:
+                found[name] += _dead(event, today)
+        return found
+    found[WHOLE_PLAN] += _plan(old, new)
+    for name in old.events.keys() - new.events.keys():
+        found[name].append(_removed(name, old, new))
     frozen: dict[str, list[EventPlan]] = {}
     for history in (old.history, new.history):
         for (name, _), event in history.items():
@@ -103,28 +135,66 @@ def compare(
     for name, event in new.events.items():
         before = old.events.get(name)
         if before is None:
-            findings.extend(_added(event, frozen.get(name, ()), retired))
+            found[name] += _added(event, frozen.get(name, ()), retired)
         elif before != event:
             kept = _kept(frozen.get(name, ()), retired.kinds.get(name, {}))
-            findings.extend(_Judge(name, today, (seen or {}).get(name, {}), kept).event(before, event, new))
-        findings.extend(_dead(event, today))
-    findings.extend(_frozen(old, new))
-    return _summed(old, new, findings)
+            found[name] += _Judge(name, today, (seen or {}).get(name, {}), kept).event(before, event, new)
+        if event.sunset is not None:
+            found[name] += _dead(event, today)
+    for finding in _frozen(old, new):
+        found[finding.event].append(finding)
+    if not any(found.values()) and _lock_of(old) != _lock_of(new):
+        said = "something that no collector acts on is another"
+        found[WHOLE_PLAN].append(_finding("WORDS_CHANGED", WHOLE_PLAN, "", said))
+    return found
+
+
+def _lock_of(plan: Plan) -> bytes:
+    """What a lock holds of a plan, without versions and hashes. Two locks that differ here may not share a version."""
+    blank: dict[str, Any] = {"version": "", "hash": ""}
+    events = {name: msgspec.structs.replace(event, **blank) for name, event in plan.events.items()}
+    return lock_bytes(msgspec.structs.replace(plan, events=events, **blank))
+
+
+def _typed(released: Plan, new: Plan, changes: Changes) -> Iterable[Finding]:
+    """Versions that somebody typed. Those of new events are theirs: nothing was released under them."""
+    for name in sorted(released.events.keys() & new.events.keys()):
+        change = changes.events.get(name)
+        said = _mistyped(released.events[name].version, new.events[name].version, change)
+        if said:
+            yield _finding("VERSION_TYPED", name, "/version", f"its file states {said}")
+    if said := _mistyped(released.version, new.version, changes.plan):
+        yield _finding("VERSION_TYPED", WHOLE_PLAN, "/version", f"plan.yaml states {said}")
+
+
+def _mistyped(old: str, stated: str, change: EventChange | None) -> str:
+    """What is wrong with a version; empty when it is the old one, the computed one, or asks for the next major."""
+    bump = change.bump if change is not None else Bump.NONE
+    computed = change.computed if change is not None else old
+    asked = next_version(old, Bump.MAJOR)
+    # A lower one is told as such. Where something is an error, there is no version to hold it against.
+    if bump is Bump.ERROR or stated in (old, computed, asked) or parts_of(stated) < parts_of(old):
+        return ""
+    return (
+        f"{stated}, computed is {computed}{f' ({bump.word}, after {old})' if bump is not Bump.NONE else ''}; put {old} "
+        f"back, as a release writes the next version, or ask for a new major with {asked}"
+    )
 
 
 def _finding(rule: str, event: str, pointer: str, sentence: str) -> Finding:
-    return Finding(rule=rule, bump=RULES[rule][0], event=event, pointer=pointer, sentence=sentence)
+    return Finding(rule, _BUMPS[rule], event, pointer, sentence)
 
 
-def _summed(old: Plan, new: Plan, findings: list[Finding]) -> Changes:
+def _summed(old: Plan, new: Plan, by_event: _Found) -> Changes:
     """The findings in order, and the versions of each changed event and of the plan."""
-    by_event: dict[str, list[Finding]] = {}
-    for finding in findings:
-        by_event.setdefault(finding.event, []).append(finding)
     events: dict[str, EventChange] = {}
     ordered: list[Finding] = []
+    worst = Bump.NONE
     for name, found in sorted(by_event.items()):
-        found.sort(key=_order)
+        if not found:
+            continue
+        _order(found)
+        worst = max(worst, found[0].bump)
         ordered += found
         if name == WHOLE_PLAN:
             continue
@@ -133,38 +203,50 @@ def _summed(old: Plan, new: Plan, findings: list[Finding]) -> Changes:
         if before is None or after is None:
             stated = "" if after is None else after.version
             events[name] = EventChange(event=name, bump=bump, old=before.version if before else "", stated=stated,
-                                       next=stated, asked=False)  # fmt: skip
+                                       computed=stated, next=stated, asked=False)  # fmt: skip
             continue
         asked = after.major > before.major and (name, before.major) in new.history
         # What only ends an older major leaves the numbers of the newest alone.
         own = next((one.bump for one in found if one.rule not in ("ACCEPT_REMOVED", "HISTORY_EDITED")), Bump.PATCH)
-        events[name] = EventChange(
-            event=name,
-            bump=bump,
-            old=before.version,
-            stated=after.version,
-            next=next_version(before.version, after.version, own),
-            asked=asked,
-        )
-    bump = max((found[0].bump for found in by_event.values()), default=Bump.NONE)
+        events[name] = _change(name, bump, before.version, after.version, next_version(before.version, own), asked)
     asked = parts_of(new.version)[0] > parts_of(old.version)[0]
-    plan = EventChange(event=WHOLE_PLAN, bump=bump, old=old.version, stated=new.version,
-                       next=next_version(old.version, new.version, bump), asked=asked)  # fmt: skip
+    plan = _change(WHOLE_PLAN, worst, old.version, new.version, next_version(old.version, worst), asked)
     return Changes(findings=tuple(ordered), events=events, plan=plan)
 
 
-def _order(finding: Finding) -> tuple[int, str, str]:
-    """Worst first, then by place."""
-    return -finding.bump, finding.pointer, finding.rule
+def _change(event: str, bump: Bump, old: str, stated: str, computed: str, asked: bool) -> EventChange:
+    later = max(computed, stated, key=parts_of)
+    return EventChange(event=event, bump=bump, old=old, stated=stated, computed=computed, next=later, asked=asked)
+
+
+def _order(found: list[Finding]) -> None:
+    """Worst first, then by place, then by rule; one after the other, for texts alone are compared in C."""
+    if len(found) == 1:
+        return
+    by_bump: list[list[Finding]] = [[] for _ in Bump]
+    for finding in found:
+        by_bump[finding.bump].append(finding)
+    found.clear()
+    for some in reversed(by_bump):
+        if some:
+            some.sort(key=_rule_of)
+            some.sort(key=_place_of)  # which leaves equals in their order
+            found += some
+
+
+_place_of, _rule_of = attrgetter("pointer"), attrgetter("rule")
 
 
 # The plan as a whole
 
 
 def _plan(old: Plan, new: Plan) -> Iterable[Finding]:
+    was_major, major = parts_of(old.version)[0], parts_of(new.version)[0]
     if parts_of(new.version) < parts_of(old.version):
         yield _finding("VERSION_LOWERED", WHOLE_PLAN, "/version",
                        f"the plan's version is {new.version} and was {old.version}; put it back")  # fmt: skip
+    elif major > was_major:
+        yield _finding("MAJOR_RAISED", WHOLE_PLAN, "/version", f"plan.yaml asks for major {major} after {was_major}")
     for what, words in (("description", "description"), ("name", "name")):
         if getattr(old, what) != getattr(new, what):
             yield _finding("DESCRIPTION_CHANGED", WHOLE_PLAN, f"/{what}", f"the plan's {words} is another")
@@ -177,9 +259,10 @@ def _plan(old: Plan, new: Plan) -> Iterable[Finding]:
         if before != after:
             did = "was added" if before is None else "was removed" if after is None else "was changed"
             yield _finding("JOURNEYS_CHANGED", WHOLE_PLAN, f"/journeys/{name}", f"the journey {name} {did}")
-    if old.rules != new.rules or old.environments != new.environments:
+    if old.rules != new.rules or old.environments.keys() != new.environments.keys():
         yield _finding("ENFORCEMENT_CHANGED", WHOLE_PLAN, "/enforce",
                        f"{_enforced(old.rules, new.rules) or 'other environments are named'}; {_SIMULATE}")  # fmt: skip
+    yield from _told(old, new)
     was, now = old.limits.max_event_bytes, new.limits.max_event_bytes
     if was != now:
         rule = "LIMIT_RAISED" if now > was else "LIMIT_LOWERED"
@@ -190,6 +273,13 @@ def _plan(old: Plan, new: Plan) -> Iterable[Finding]:
     ):
         # max_string is part of every resolved string; this one only limits what is listed.
         yield _finding("WORDS_CHANGED", WHOLE_PLAN, "/limits", "other limits of the plan are set")
+
+
+def _told(old: Plan, new: Plan) -> Iterable[Finding]:
+    for name in sorted(old.environments.keys() & new.environments.keys()):
+        if old.environments[name] != new.environments[name]:
+            yield _finding("WORDS_CHANGED", WHOLE_PLAN, f"/environments/{name}/report",
+                           f"somebody else is told of violations in {name}; no event is judged otherwise")  # fmt: skip
 
 
 def _removed(name: str, old: Plan, new: Plan) -> Finding:
@@ -226,7 +316,7 @@ def _frozen(old: Plan, new: Plan) -> Iterable[Finding]:
     released = old.history | {(event.name, event.major): event for event in old.events.values()}
     for (name, major), event in new.history.items():
         before = released.get((name, major))
-        if before is None or not _differs(before, event):
+        if before is None or not _differs(before, event, old.rules == new.rules):
             continue
         judge = _Judge(name, None, {}, {})
         judge.values(before, event)
@@ -237,8 +327,17 @@ def _frozen(old: Plan, new: Plan) -> Iterable[Finding]:
                        "and write out in it what it takes from shared types and groups")  # fmt: skip
 
 
-def _differs(old: EventPlan, new: EventPlan) -> bool:
-    return (old.properties, old.semantic) != (new.properties, new.semantic)
+def _differs(old: EventPlan, new: EventPlan, same_rules: bool) -> bool:
+    """Is anything else that a frozen file says? Its rules can be told from the plan's only where those are the same."""
+    return _frozen_facts(old) != _frozen_facts(new) or (same_rules and old.rules != new.rules)
+
+
+def _frozen_facts(event: EventPlan) -> tuple[Any, ...]:
+    tests = [(test.document, test.violates) for test in event.tests]
+    return (*(getattr(event, word) for word in ("version", *_FROZEN)), tests)
+
+
+_FROZEN = ("properties", "semantic", "consent", "sampling", "description", "trigger", "owner", "tags")
 
 
 def _kept(frozen: Iterable[EventPlan], retired: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
@@ -271,7 +370,7 @@ class _Judge:
 
     def add(self, rule: str, pointer: str, sentence: str) -> None:
         """Note one finding."""
-        self.findings.append(_finding(rule, self.name, pointer, sentence))
+        self.findings.append(Finding(rule, _BUMPS[rule], self.name, pointer, sentence))
 
     def event(self, old: EventPlan, new: EventPlan, plan: Plan) -> list[Finding]:
         """Every difference between an event and its successor."""
@@ -283,13 +382,17 @@ class _Judge:
             self.add("SAMPLING_CHANGED", "/sampling",
                      f"another share of the events is stored; {_SIMULATE}")  # fmt: skip
         if old.consent != new.consent:
-            self.add("CONSENT_CHANGED", "/consent", f"another consent is needed; {_SIMULATE}")
+            self.add(
+                "CONSENT_CHANGED",
+                "/consent",
+                "another consent is needed; the setting without_consent says what becomes of events that lack it",
+            )
         if old.rules != new.rules:
             self.add("ENFORCEMENT_CHANGED", "/enforce", f"{_enforced(old.rules, new.rules)}; {_SIMULATE}")
-        for rule, what in _EVENT_WORDS:
+        for rule, what in _EVENT_WORDS if _event_words(old) != _event_words(new) else ():
             if getattr(old, what) != getattr(new, what):
                 self.add(rule, f"/{what}", f"it has other words under {what}")
-        if [(test.document, test.violates) for test in old.tests] != [
+        if old.tests != new.tests and [(test.document, test.violates) for test in old.tests] != [
             (test.document, test.violates) for test in new.tests
         ]:
             self.add("TESTS_CHANGED", "/tests", "its tests are others")
@@ -336,14 +439,38 @@ class _Judge:
 
     def _contradicted(self, word: str, kind: Type, pointer: str) -> None:
         """Was the name sent before it was planned, with values that the new type does not hold?"""
-        if pointer.count("/") != 2 or word not in self.seen:
-            return
+        if self.seen:
+            self._held([*pointer.split("/")[2:-1], token(word)], kind, pointer, word)
+
+    def _held(self, parts: list[str], kind: Type, pointer: str, word: str) -> None:
+        """The same at a place of the properties and, where the type there holds what was sent, at all within it."""
+        seen = self._seen_at(parts)
         members = kind.members or (kind,)
         holds = frozenset().union(*(_HOLDS[member.kind] for member in members), {"null"} if kind.nullable else set())
-        others = sorted(set(self.seen[word]) - holds)
+        others = sorted(seen - holds)
         if others:
             self.add("SEEN_WITH_OTHER_TYPE", pointer, f"{word} was already sent as {' and '.join(others)}, "
                      f"which {_article(described(kind))} does not hold; choose that type or another name")  # fmt: skip
+            return
+        inner = kind.items or kind.values
+        if inner is not None:
+            self._held([*parts, "*"], inner, f"{pointer}/*", spoken(f"{pointer}/*"))
+        for prop in kind.properties:
+            at = f"{pointer}/{token(prop.name)}"
+            for name in (prop.name, *prop.aliases):
+                said = spoken(at) if name == prop.name else f"{spoken(pointer)}.{name}"
+                self._held([*parts, token(name)], prop.type, at, said)
+
+    def _seen_at(self, parts: list[str]) -> set[str]:
+        """The types that were stored at a place of the plan, where `*` is any item of a list and any key of a map."""
+        if len(parts) == 1:
+            return set(self.seen.get(parts[0], ()))
+        found: set[str] = set()
+        for path, kinds in self.seen.items():
+            there = path.split("/")
+            if len(there) == len(parts) and all(map(_meets, parts, there)):
+                found.update(kinds)
+        return found
 
     def _semantic(self, old: EventPlan, new: EventPlan) -> None:
         before, after = old.semantic, new.semantic
@@ -412,9 +539,9 @@ def _acted(rule: Rule | None) -> str:
 
 
 def _same(old: EventPlan, new: EventPlan) -> bool:
-    """Equal but for what a release writes: version, hash, and the places of tests."""
-    written: dict[str, Any] = {"version": "", "hash": "", "tests": ()}
-    return msgspec.structs.replace(old, **written) == msgspec.structs.replace(new, **written)
+    """Is the same in the lock but for the version? Compared as written there: 1 and 1.0 are two texts."""
+    before, after = (event_bytes(msgspec.structs.replace(event, version="", hash="")) for event in (old, new))
+    return before == after
 
 
 def _bounded(event: EventPlan, name: str) -> bool:
@@ -425,6 +552,11 @@ def _bounded(event: EventPlan, name: str) -> bool:
     low = kind.minimum if kind.minimum is not None else kind.exclusive_minimum
     high = kind.maximum if kind.maximum is not None else kind.exclusive_maximum
     return low is not None and high is not None and low >= -_VALUE_BELOW and high <= _VALUE_BELOW
+
+
+def _meets(part: str, there: str) -> bool:
+    """Is a part of a stored path one that the plan speaks of? All that looks like an index is stored as `*`."""
+    return part in ("*", there) or (there == "*" and part.isdigit())
 
 
 def _article(words: str) -> str:

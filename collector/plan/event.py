@@ -69,7 +69,7 @@ class EventReader:
             file=file,
             properties=properties,
             rules=rules,
-            semantic=self._semantic(entries.get("semantic"), properties),
+            semantic=self._semantic(name, entries.get("semantic"), properties),
             accept=self._accept(name, major, file, entries.get("accept")),
             sampling=self._sampling(entries.get("sampling")),
             consent=strings(entries.get("consent")),
@@ -109,13 +109,14 @@ class EventReader:
         self._problems.add_alike(words, f"properties of {name}")
         return tuple(joined.values())
 
-    def _semantic(self, found: Value | None, properties: tuple[Property, ...]) -> Semantic:
+    def _semantic(self, event: str, found: Value | None, properties: tuple[Property, ...]) -> Semantic:
         if not isinstance(found, Map):
             return Semantic()
         good = kw.check_keywords(found, kw.SEMANTIC, "semantic", self._problems)
         types = {prop.name: prop.type for prop in properties}
+        unknown = self._problems.of_shared() or self._problems.of(event)
         for word, wanted in _SEMANTIC_KINDS.items():
-            if word not in good:
+            if word not in good or unknown:
                 continue
             name, mark = str(plain(good[word])), good[word].mark
             if name not in types:

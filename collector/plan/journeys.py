@@ -279,6 +279,7 @@ def read_journey(name: str, file: str, found: Map, events: Mapping[str, EventPla
     invariants = good.get("invariants")
     # Of an event that has mistakes nobody knows the properties; an invariant over it is looked at once it has none.
     sound = len(taking) == len({step.event for step in steps}) and not any(problems.of(event) for event in taking)
+    sound = sound and not problems.of_shared()
     for item in invariants.items if isinstance(invariants, Seq) and sound else ():
         try:
             parse_invariant(str(plain(item)), taking)

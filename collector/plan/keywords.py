@@ -46,16 +46,18 @@ Table: TypeAlias = Mapping[str, Shape]
 
 def _leaf(fits: Callable[[Scalar], bool], must: str, schema: dict[str, Any]) -> Shape:
     def complaint(value: Value) -> str | None:
-        return None if isinstance(value, Leaf) and fits(value.value) else f"must be {must}{_found(value, fits)}"
+        return None if isinstance(value, Leaf) and fits(value.value) else f"must be {must}{_found(value, fits, must)}"
 
     return Shape(complaint, schema)
 
 
-def _found(value: Value, fits: Callable[[Scalar], bool]) -> str:
+def _found(value: Value, fits: Callable[[Scalar], bool], must: str) -> str:
     """What was read instead, where that is not what the editor sees; quotes are advised where they would help."""
     if isinstance(value, Leaf) and value.value is None:
         return ", this is empty"
     if isinstance(value, Leaf) and isinstance(value.value, bool | int | float):
+        if must.startswith(("a number", "a whole number")) and not isinstance(value.value, bool):
+            return f", this is {value.value}"
         kind = "a boolean" if isinstance(value.value, bool) else "a number"
         return f", this is {kind}" + ("; put it in quotes if it is text" if fits(str(value.value).lower()) else "")
     return ""
@@ -372,7 +374,10 @@ LIMITS: dict[str, Shape] = {
 
 ENVIRONMENT: dict[str, Shape] = {
     "enforce": block(ENFORCE).says("Actions that differ from production's."),
-    "report": _among("browser_console", "ci").says("Who is told of violations as they happen."),
+    "report": _among("browser_console", "ci").says(
+        "Who is told of violations: browser_console makes `plan codegen --environment` write helpers that check; ci "
+        "makes any violation from there wrong for `plan status --check`."
+    ),
 }
 
 PLAN: dict[str, Shape] = {

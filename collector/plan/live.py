@@ -17,6 +17,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from collector.files import Signature, replace_file, signature
 from collector.plan.check import CompiledPlan
 from collector.plan.load import load_plan
@@ -33,13 +35,18 @@ COUNTER_NAMES = ("plan_reloads_total", "plan_reload_failures_total")
 
 
 def read_plan(folder: Path) -> Plan:
-    """The plan that a collector takes from a folder: that of plan.lock when there is one, else that of the YAML files.
+    """The plan that a collector takes from a folder: that of plan.lock when there is one, else that of the YAML files,
+    which says of itself that it was not released.
 
     Raises:
         PlanError: one line per mistake, `file:line:column: sentence`.
     """
     lock = folder / LOCK_NAME
-    return LockReader().read(lock) if lock.exists() else load_plan(folder)
+    return LockReader().read(lock) if lock.exists() else _unreleased(folder)
+
+
+def _unreleased(folder: Path) -> Plan:
+    return replace(load_plan(folder), unreleased=True)
 
 
 class LivePlan:
@@ -70,10 +77,11 @@ class LivePlan:
 
     def _first(self, folder: Path) -> Plan:
         if self._seen is None:
-            plan = load_plan(folder)
+            plan = _unreleased(folder)
             log.info(
-                "%s has no %s, so its files were compiled; after an edit, start again or run `footfall plan release`",
-                folder, LOCK_NAME,
+                "%s has no %s, so its files were compiled, and events are stored under version %s; after an edit, "
+                "start again or run `footfall plan release`",
+                folder, LOCK_NAME, plan.label,
             )  # fmt: skip
             return plan
         try:
@@ -83,7 +91,7 @@ class LivePlan:
                 raise
             plan = self._reader.read(self._kept)
             self.failures += 1
-            log.error("the plan cannot be used, the last good one (%s) is: %s", plan.version, error)  # noqa: TRY400 - a mistake of an editor, not of ours: no traceback
+            log.error("the plan cannot be used, the last good one (%s) is: %s", plan.label, error)  # noqa: TRY400 - a mistake of an editor, not of ours: no traceback
         else:
             self._keep(data)
         return plan
@@ -91,7 +99,7 @@ class LivePlan:
     @property
     def said(self) -> dict[str, str]:
         """Which plan it is, for /version: name, version and hash."""
-        return {"name": self._plan.name, "version": self._plan.version, "hash": self._plan.hash}
+        return {"name": self._plan.name, "version": self._plan.label, "hash": self._plan.hash}
 
     def look(self) -> CompiledPlan | None:
         """Look at the lock once; the plan when there is another one now, else None. Never raises."""
@@ -100,11 +108,15 @@ class LivePlan:
             return None
         if now is None:
             self._seen = None
-            log.warning("%s is gone; the plan that was in it (%s) goes on", self._lock, self._plan.version)
+            log.warning("%s is gone; the plan that was in it (%s) goes on", self._lock, self._plan.label)
             return None
         try:
             plan, data = self._reader.read_with_bytes(self._lock)
-            compiled = None if plan.hash == self._plan.hash else CompiledPlan(plan, self.compiled)
+            compiled = (
+                None
+                if (plan.hash, plan.label) == (self._plan.hash, self._plan.label)
+                else CompiledPlan(plan, self.compiled)
+            )
         except Exception as error:  # whatever is in the file, what runs goes on
             self._refused(now, error)
             return None
@@ -114,7 +126,7 @@ class LivePlan:
         was, self._plan, self.compiled = self._plan, plan, compiled
         self.reloads += 1
         self._keep(data)
-        log.info("plan %s %s is live (%s…), after %s", plan.name, plan.version, plan.hash[:12], was.version)
+        log.info("plan %s %s is live (%s…), after %s", plan.name, plan.label, plan.hash[:12], was.label)
         return compiled
 
     def _refused(self, now: Signature, error: Exception) -> None:
@@ -125,7 +137,7 @@ class LivePlan:
         self._seen = now
         self.failures += 1
         problem = str(error).splitlines()[0] if isinstance(error, PlanError) else f"{self._lock}:1:1: {error!r}"
-        log.error("the new plan cannot be used, version %s goes on: %s", self._plan.version, problem)
+        log.error("the new plan cannot be used, version %s goes on: %s", self._plan.label, problem)
 
     def _keep(self, data: bytes) -> None:
         """Keep this lock for a start while the next is broken. Best effort: without it only such a start is refused."""

@@ -66,6 +66,7 @@ class _Loader:
         self.environments: dict[str, Environment] = {}
         self.limits = Limits()
         self.groups: dict[str, tuple[Property, ...]] = {}
+        self.named: dict[str, Mark] = {}  # where a file says its name, by its path
 
     def load(self) -> Plan:
         files = self._files()
@@ -103,7 +104,7 @@ class _Loader:
         return path.relative_to(self.folder).as_posix()
 
     def _alike(self, things: Mapping[str, EventPlan | Journey], what: str) -> None:
-        marks = ((name, (name,), Mark(str(self.folder / thing.file), 1, 1)) for name, thing in things.items())
+        marks = ((name, (name,), self.named[thing.file]) for name, thing in things.items())
         self.problems.add_alike(marks, what)
 
     # Files
@@ -213,6 +214,7 @@ class _Loader:
                 )
             elif name is not None:
                 seen[path.stem] = path
+                self.named[self._inside(path)] = good[word].mark
                 read.append((path, Map(good, found.keys, found.mark)))
         return read
 
@@ -257,7 +259,7 @@ class _Loader:
                 continue
             self._property_names(properties, self.naming.reserved)
             self.groups[path.stem] = self.resolver.properties(properties)
-            marks[path.stem] = Mark(str(path), 1, 1)
+            marks[path.stem] = self.named[self._inside(path)]
         self.problems.add_alike(((name, (name,), mark) for name, mark in marks.items()), "groups")
 
     def _events(self, paths: Iterable[Path], reader: EventReader, *, old: bool) -> dict[tuple[str, int], EventPlan]:
@@ -307,7 +309,8 @@ class _Loader:
         if len(name) > NAME_MAX:
             self.problems.add(mark, f"this name has {len(name)} characters, the limit is {NAME_MAX}; shorten it")
         elif pattern is not None and not pattern.search(name):
-            self.problems.add(mark, f'"{name}" does not match naming.{kind} ({getattr(self.naming, kind)}); rename it')
+            sentence = f'"{name}" does not match naming.{kind} ({getattr(self.naming, kind)}); rename it'
+            self.problems.add_misnamed(mark, sentence)
 
     def _examples(self) -> None:
         """Examples are shown to senders as what to send, so they must be valid."""

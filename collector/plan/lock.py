@@ -73,7 +73,7 @@ def event_hash(event: EventPlan) -> str:
         tests=(),
         expect=Expect(),
     )
-    return blake2b(_encoded(acted_on), digest_size=_DIGEST_BYTES).hexdigest()
+    return blake2b(event_bytes(acted_on), digest_size=_DIGEST_BYTES).hexdigest()
 
 
 def lock_bytes(plan: Plan) -> bytes:
@@ -336,11 +336,11 @@ class _Parts:
     """The JSON of a plan in its three parts; events are keyed as in the file."""
 
     def __init__(self, plan: Plan) -> None:
-        bare = structs.replace(plan, events={}, history={}, rules={}, hash="", folder="")
+        bare = structs.replace(plan, events={}, history={}, rules={}, hash="", folder="", unreleased=False)
         facts = {key: value for key, value in _builtin(bare).items() if key not in ("events", "history", "rules")}
         self.head = _encoder.encode(facts | {"rules": _worded(plan.rules)})
-        self.events = {name: _encoded(event) for name, event in plan.events.items()}
-        self.history = {f"{name}@{major}": _encoded(event) for (name, major), event in plan.history.items()}
+        self.events = {name: event_bytes(event) for name, event in plan.events.items()}
+        self.history = {f"{name}@{major}": event_bytes(event) for (name, major), event in plan.history.items()}
 
     def hash(self) -> str:
         """The hash of the plan."""
@@ -365,7 +365,8 @@ def _lines(name: str, part: dict[str, bytes]) -> bytes:
     return b'"%s":{\n%s}' % (name.encode(), entries) if entries else b'"%s":{}' % name.encode()
 
 
-def _encoded(event: EventPlan) -> bytes:
+def event_bytes(event: EventPlan) -> bytes:
+    """The JSON of one event in a lock; where its tests stand in YAML is left out."""
     tests = tuple(EventTest(document=test.document, violates=test.violates) for test in event.tests)
     facts = _builtin(structs.replace(event, rules={}, tests=tests))
     return _encoder.encode(facts | {"rules": _worded(event.rules)})

@@ -18,6 +18,7 @@ from msgspec import Struct
 from collector.plan.problems import Mark
 from collector.reason import Reason
 
+LABEL_CHARS = 12  # of a hash: 48 bits, so that of a thousand edits under one version no two meet (one in 500 million)
 PROD = "prod"  # the environment that always is, and that plan.yaml's own `enforce:` speaks of
 
 
@@ -298,7 +299,8 @@ class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown
     """A whole plan. `events` holds the newest major of each event, `history` the older ones that are accepted.
 
     `rules` are those of events that the plan does not have, by environment. `hash` is that of the whole plan, words for
-    people included. `folder` is where it was read from; it is no part of the plan.
+    people included. `folder` is where it was read from; it is no part of the plan. Nor is `unreleased`: that a
+    collector runs on files which nobody released.
     """
 
     name: str
@@ -314,6 +316,16 @@ class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown
     journeys: dict[str, Journey] = {}
     description: str = ""
     owners: tuple[str, ...] = ()
+    unreleased: bool = False
+
+    @property
+    def label(self) -> str:
+        """The version under which events and plans are recorded: one for each content.
+
+        A release computes a version for what it holds. Files can be edited under theirs again and again, so theirs is
+        told with the hash of what they hold, as build metadata (Semantic Versioning 2.0.0, section 10).
+        """
+        return f"{self.version}+unreleased.{self.hash[:LABEL_CHARS]}" if self.unreleased else self.version
 
     @property
     def actions(self) -> dict[Reason, Action]:

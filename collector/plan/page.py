@@ -58,10 +58,10 @@ class PageHandling:
         return over_members(raw, self._handlers) if raw.startswith(b"{") else raw
 
     def _campaign(self, raw: bytes) -> bytes | None:
-        """A query that stands without its question mark; Segment's clients send an object of known parts instead."""
+        """A query, mostly without its question mark; Segment's clients send an object of known parts instead."""
         if not raw.startswith(b'"'):
             return raw
-        kept = self._handlers["search"](b'"?' + raw[1:])
+        kept = self._handlers["search"](raw if raw.startswith(b'"?') else b'"?' + raw[1:])
         return kept if kept is None or not kept.startswith(b'"?') else b'"' + kept[2:]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 from urllib.parse import unquote_plus
 
@@ -27,6 +27,10 @@ SEARCHED_TEXTS_MAX = 64
 LEVELS_MAX = 32  # of a value that is changed; each level is put together anew
 MASK = "***"
 _MASKED = b'"***"'
+# Addresses that were stripped, of each name and allow-list, of which a plan has a few: a site's pages repeat. x 2 KB.
+STRIPPED_CACHE_MAX = 1_024
+STRIPPED_CACHED_BYTES_MAX = 512
+_DECLARATIONS_MAX = 64
 
 Handler: TypeAlias = Callable[[bytes], bytes | None]
 
@@ -130,12 +134,16 @@ def _keeping(keep: tuple[str, ...]) -> Callable[[str], str]:
     kept = frozenset(keep)
 
     def strip(text: str) -> str:
+        if "?" not in text and "#" not in text and "@" not in text:
+            return text
         address, asked, query = text.partition("#")[0].partition("?")
         if "@" in address:
             address = re.sub(r"^(\s*[a-zA-Z][a-zA-Z0-9+.-]{0,20}://|//)[^/]*@", r"\1", address)
         if not asked:
             return address
-        left = [part for part in query.split("&") if unquote_plus(part.partition("=")[0]) in kept]
+        named = [(part.partition("=")[0], part) for part in query.split("&")]
+        # Ten times as fast as to decode each name, of which hardly any is encoded.
+        left = [part for name, part in named if (unquote_plus(name) if "%" in name or "+" in name else name) in kept]
         return f"{address}?{'&'.join(left)}" if left else address
 
     return strip
@@ -251,6 +259,47 @@ def _over_elements(raw: bytes, handle: Handler) -> bytes:
     return raw if changed == entries else list_of(changed)
 
 
+@lru_cache(maxsize=_DECLARATIONS_MAX)
+def _stripping(keep: tuple[str, ...]) -> Handler:
+    """The same for addresses, of which every page view has some: what holds nothing to strip is passed on unread."""
+    handle = _leaves(_keeping(keep))
+    cached = lru_cache(maxsize=STRIPPED_CACHE_MAX)(handle)
+
+    def strip(raw: bytes) -> bytes | None:
+        if _STRIPPED.search(raw) is None and raw.startswith(b'"'):
+            return raw
+        return cached(raw) if len(raw) <= STRIPPED_CACHED_BYTES_MAX else handle(raw)
+
+    return strip
+
+
+Edit: TypeAlias = Callable[[str], tuple[bytes, bytes] | None]
+
+
+def edit_of(name: str, kind: Type) -> Edit | None:
+    """The same for a decoded address: what stands for it and its name in compact JSON, before and after; None where
+    nothing goes. None for a type that is no address, or is handled otherwise.
+    """
+    if kind.pii is None or kind.pii.handling != "strip_query_except" or kind.kind != "string":
+        return None
+    return _editing(name, kind.pii.keep)
+
+
+@lru_cache(maxsize=_DECLARATIONS_MAX)
+def _editing(name: str, keep: tuple[str, ...]) -> Edit:
+    change, key = _keeping(keep), encode(name) + b":"
+
+    def edit(text: str) -> tuple[bytes, bytes] | None:
+        after = change(text)
+        return None if after == text else (key + encode(text), key + encode(after))
+
+    cached = lru_cache(maxsize=STRIPPED_CACHE_MAX)(edit)
+    return lambda text: cached(text) if len(text) <= STRIPPED_CACHED_BYTES_MAX else edit(text)
+
+
+# What must be in an address for anything of it to go, or in its JSON where it is spelled otherwise.
+_STRIPPED = re.compile(rb"[?#@\\]")
+
 mask_detected = _leaves(masked_text)
 
 
@@ -263,8 +312,9 @@ def handler_of(kind: Type) -> Handler | None:
     """What is done to values of a type; None when nothing is."""
     if kind.pii is not None and kind.pii.handling == "drop":
         return _dropped
-    change = None if kind.pii is None else text_handler(kind.pii, kind.format)
-    if change is not None:
+    if kind.pii is not None and kind.pii.handling == "strip_query_except":
+        return _stripping(kind.pii.keep)
+    if kind.pii is not None and (change := text_handler(kind.pii, kind.format)) is not None:
         return _leaves(change)
     if kind.items is not None and (item := handler_of(kind.items)) is not None:
         return lambda raw: _over_elements(raw, item) if raw.startswith(b"[") else mask_detected(raw)

@@ -31,6 +31,8 @@ class Problems:
     def __init__(self) -> None:
         self._found: dict[tuple[Mark, str], None] = {}
         self._alike: set[Mark] = set()
+        self._misnamed: dict[Mark, str] = {}
+        self._trapped: set[Mark] = set()
         self._cycles: set[frozenset[str]] = set()
         self._lost: set[str] = set()
 
@@ -38,12 +40,29 @@ class Problems:
         return bool(self._found)
 
     def add(self, mark: Mark, sentence: str) -> None:
-        """Record one mistake."""
-        self._found[mark, sentence] = None
+        """Record one mistake, but for one that follows from a scalar that is refused already."""
+        if mark not in self._trapped:
+            self._found[mark, sentence] = None
+
+    def add_trap(self, mark: Mark, sentence: str) -> None:
+        """Record a scalar that is refused as such: whatever else is said of it is no mistake of its own."""
+        self.add(mark, sentence)
+        self._trapped.add(mark)
+
+    def add_misnamed(self, mark: Mark, sentence: str) -> None:
+        """Record a name that looks wrong. Where it is also another's but for case, that alone is told."""
+        if mark not in self._alike:
+            self.add(mark, sentence)
+            self._misnamed[mark] = sentence
 
     def of(self, name: str) -> bool:
         """Is something wrong with the file of this name? Then what follows from it is no mistake of its own."""
         return any(Path(mark.file).stem == name for mark, _ in self._found)
+
+    def of_shared(self) -> bool:
+        """Is something wrong with types, entities or groups? Then nobody knows the properties of those who use them."""
+        files = (Path(mark.file) for mark, _ in self._found)
+        return any(file.stem in ("types", "entities") or file.parent.name == "groups" for file in files)
 
     def lose(self, name: str) -> None:
         """Remember that nothing can be known of the file of this name."""
@@ -66,15 +85,16 @@ class Problems:
         Each entry is a thing, the names it goes by, and its place; one thing may go by names that are alike. A place is
         told once: properties are looked at where they stand, and again in each event that has them.
         """
-        seen: dict[str, tuple[str, str]] = {}
+        seen: dict[str, tuple[str, str, Mark]] = {}
         for owner, words, mark in names:
             for word in words:
-                other, first = seen.setdefault(fold(word), (owner, word))
-                if other != owner and mark not in self._alike:
-                    self._alike.add(mark)
-                    self.add(
-                        mark, f'the {what} "{first}" and "{word}" are the same but for case and separators; keep one'
-                    )
+                other, first, there = seen.setdefault(fold(word), (owner, word, mark))
+                if other == owner or not self._alike.isdisjoint((mark, there)):
+                    continue
+                wrong = there if there in self._misnamed and mark not in self._misnamed else mark
+                self._alike.add(wrong)
+                self._found.pop((wrong, self._misnamed.pop(wrong, "")), None)
+                self.add(wrong, f'the {what} "{first}" and "{word}" are the same but for case and separators; keep one')
 
     def stop_if_any(self) -> None:
         """Raise PlanError with every mistake, in the order of files and lines, when there is one."""

@@ -17,12 +17,16 @@ from typing import TypeAlias
 from msgspec import Struct
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from collector.plan.problems import Mark, Problems
 
 # An event's file is about 1 KB and takes 10 ms to read; a file of this size was not written by hand.
 FILE_MAX_BYTES = 262_144
+
+# Levels of a file that cannot be read for its depth, of which the last is shown. An object in an object takes two.
+LEVELS_MAX = 100
 
 Scalar: TypeAlias = str | int | float | bool | None
 
@@ -111,7 +115,8 @@ def _read(path: Path, problems: Problems) -> Map | None:
     except YAMLError as error:
         problems.add(start, f"this is not YAML: {str(error).splitlines()[0]}; remove what cannot be seen in an editor")
     except RecursionError:
-        problems.add(start, "the file is nested too deeply; a plan needs no more than a handful of levels")
+        at = _too_deep(data.decode("utf-8"), start)
+        problems.add(at, "the file is nested too deeply here; a plan needs no more than a handful of levels")
     else:
         if isinstance(value, Map):
             return value
@@ -120,6 +125,19 @@ def _read(path: Path, problems: Problems) -> Map | None:
         elif value is not None:
             problems.add(start, "the file does not hold a mapping of keywords; write `keyword: value` lines")
     return None
+
+
+def _too_deep(text: str, start: Mark) -> Mark:
+    """Where the LEVELS_MAX-th level of a file begins that is too deep to be read; parsing alone does not recurse."""
+    level = 0
+    try:
+        for event in YAML(typ="safe", pure=True).parse(text):
+            level += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+            if level > LEVELS_MAX:
+                return Mark(start.file, event.start_mark.line + 1, event.start_mark.column + 1)
+    except (YAMLError, RecursionError):
+        pass
+    return start
 
 
 def content_of(path: Path) -> bytes:
@@ -166,7 +184,7 @@ def _value(node: Node, file: str, problems: Problems) -> Value | None:
         if node.style is not None:
             return Leaf(node.value, mark)
         if trap := _trap(node.value):
-            problems.add(mark, trap)
+            problems.add_trap(mark, trap)
         return Leaf(node.value if str(node.tag).endswith(":str") else _scalar(node.value), mark)
     if isinstance(node, SequenceNode):
         items = (_value(item, file, problems) for item in node.value)
@@ -213,6 +231,8 @@ def _trap(text: str) -> str:
     """One sentence where a plain scalar is one thing to YAML 1.1 and another to 1.2, or does not fit; else nothing."""
     for shape, reading in _TRAPS:
         if shape.fullmatch(text):
+            if "JSON" in reading:
+                return f"{text} is {reading}; leave it out, or put it in quotes if it is text"
             digits = text.replace("_", "").lstrip("+")
             if "octal" in reading and int(digits, 8) == int(digits):
                 return ""

@@ -14,6 +14,7 @@ import datetime
 import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -31,7 +32,7 @@ from collector.plan.against import (
 )
 from collector.plan.changes import WHOLE_PLAN, Bump, Changes, parts_of
 from collector.plan.changes_text import Groups, shared
-from collector.plan.compat import compare
+from collector.plan.compat import Seen, compare
 from collector.plan.lock import LOCK_NAME, lock_bytes, write_lock
 from collector.plan.model import EventPlan, Plan
 from collector.plan.problems import Mark, PlanError, Problems
@@ -45,9 +46,10 @@ _HEAD = "# Changelog of the tracking plan\n\nWritten by `footfall plan release`;
 class Release(Struct, frozen=True, kw_only=True):
     """What a release did, or would do.
 
-    `failures` are mistakes and failed tests, `file:line:column: sentence`. With those, or with changes that may not be
-    released, nothing was written and `refused` is true. `files` are paths within the folder, in the order of writing;
-    `left` names majors (`purchase@2`) that were frozen now and that their event does not accept.
+    `failures` are mistakes and failed tests, `file:line:column: sentence`, or what stored events object. With those, or
+    with changes that may not be released, nothing was written and `refused` is true. `files` are paths within the
+    folder, in the order of writing; `left` names majors (`purchase@2`) that were frozen now and that their event does
+    not accept.
     """
 
     old: str
@@ -60,7 +62,24 @@ class Release(Struct, frozen=True, kw_only=True):
     refused: bool = False
 
 
-def release(folder: Path, today: datetime.date, *, allow_major: bool = False, write: bool = True) -> Release:
+class Stored(Protocol):
+    """What stored events say of a release. Asked only where something has changed."""
+
+    def seen(self) -> Seen | None:
+        """Unplanned names that were sent, by event; None when nobody can say."""
+
+    def objection(self, old: Plan, plan: Plan, changes: Changes) -> str:
+        """Why this plan, as it would be written after `old`, must not be released: one sentence, or nothing."""
+
+
+def release(
+    folder: Path,
+    today: datetime.date,
+    *,
+    allow_major: bool = False,
+    write: bool = True,
+    stored: Stored | None = None,
+) -> Release:
     """Release the plan in `folder`.
 
     Args:
@@ -68,6 +87,7 @@ def release(folder: Path, today: datetime.date, *, allow_major: bool = False, wr
         today: The date of the changelog entry, and the day by which sunsets are judged.
         allow_major: Release majors that nobody asked for in the files.
         write: False only tells what would be done.
+        stored: Answers for the events that are stored.
     Raises:
         PlanError: plan.lock is damaged, or a file cannot be edited.
     """
@@ -83,20 +103,27 @@ def release(folder: Path, today: datetime.date, *, allow_major: bool = False, wr
             plan = load_copy(copy, folder)
         except PlanError as error:
             return _failed(old, str(error).splitlines())
+        if old is None and (problem := _released_before(folder, plan)):
+            return _failed(old, [problem])
         failed = [f"{one.test.mark}: {one.failure}" for one in run_tests(plan) if one.failure]
         if failed:
             return _failed(old, [line.replace(str(copy), str(folder)) for line in failed])
         changes = None
         groups = Groups()
         if old is not None:
-            changes = compare(old, plan, today=today, retired=retired(copy))
+            asked = stored if old.hash != plan.hash else None
+            seen = asked.seen() if asked is not None else None
+            changes = compare(old, plan, today=today, seen=seen, retired=retired(copy), released=old)
             groups = groups_of(copy, plan, changes.events)
             if changes.errors or (changes.unasked and not allow_major):
                 return Release(old=old.version, new=plan.version, changes=changes, groups=groups, refused=True)
             _stage(copy, folder, old, plan, changes)
             plan = load_copy(copy, folder)
             # Again, so that the changelog also says what the new versions mean, such as a major that is not accepted.
-            changes = compare(old, plan, today=today, retired=retired(copy))
+            changes = compare(old, plan, today=today, seen=seen, retired=retired(copy))
+            if asked is not None and (problem := asked.objection(old, plan, changes)):
+                return Release(old=old.version, new=plan.version, changes=changes, groups=groups, failures=(problem,),
+                               refused=True)  # fmt: skip
         plan = replace(plan, folder=str(folder))
         done = _outcome(folder, copy, old, plan, changes, groups, today)
         if write:
@@ -110,7 +137,19 @@ def _before(folder: Path) -> Plan | None:
         return released_plan(folder)
     except PlanError as error:
         what = str(error).partition("; ")[0]
-        raise PlanError(f"{what}; take it from version control, or delete it to release without comparing") from None
+        raise PlanError(f"{what}; take it from version control, or, to release without comparing, delete it and write "
+                        "a version into plan.yaml under which nothing was released") from None  # fmt: skip
+
+
+def _released_before(folder: Path, plan: Plan) -> str:
+    """What is wrong where the lock is gone and the changelog knows the version: another plan may have had it."""
+    log = _read(folder / CHANGELOG).decode("utf-8", "replace")
+    if not _section(plan.version).search(log):
+        return ""
+    return (
+        f"{folder / LOCK_NAME} is missing, and {folder / CHANGELOG} says that {plan.version} was released; take the "
+        "lock from version control, or, if that release never was, delete its entry there"
+    )
 
 
 def _failed(old: Plan | None, failures: list[str]) -> Release:
@@ -248,9 +287,13 @@ def _entry(plan: Plan, changes: Changes | None, groups: Groups, today: datetime.
 def _logged(log: bytes, entry: str, version: str) -> bytes:
     """The changelog with this entry on top, in the place of one for the same version that a cut release left."""
     text = log.decode("utf-8") if log else _HEAD
-    same = re.compile(rf"^## \[{re.escape(version)}\].*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-    text = same.sub("", text)
+    text = _section(version).sub("", text)
     first = re.search(r"^## ", text, re.MULTILINE)
     at = first.start() if first else len(text)
     before, after = text[:at].rstrip("\n"), text[at:]
     return (f"{before}\n\n{entry}" + (f"\n{after}" if after else "")).encode("utf-8")
+
+
+def _section(version: str) -> re.Pattern[str]:
+    """The entry of a version in the changelog."""
+    return re.compile(rf"^## \[{re.escape(version)}\].*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)

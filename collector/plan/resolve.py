@@ -35,6 +35,10 @@ _BOUNDS = {
 }
 
 
+# Objects and lists within one another. Each level costs every reader of the plan some calls on its stack.
+LEVELS_MAX = 50
+
+
 class Resolver:
     """Builds types. `definitions` are the entries of `types:` and `entities:`, by name."""
 
@@ -44,6 +48,8 @@ class Resolver:
         self.problems = problems
         self.examples: list[tuple[Type, Any, Mark]] = []  # looked at by load.py once every type is known
         self._open: list[str] = []
+        self._level = 0
+        self._too_deep = False
 
     def properties(self, found: Map) -> tuple[Property, ...]:
         """The properties of one `properties:` mapping."""
@@ -85,12 +91,19 @@ class Resolver:
 
     def _type(self, keywords: dict[str, Value], mark: Mark, name: str) -> tuple[Type, dict[str, Value]]:
         """The type, and all keywords that hold of it once the names in it are followed."""
+        if self._level >= LEVELS_MAX:
+            if not self._too_deep:  # once: whatever leads there is too deep as well
+                self.problems.add(mark, f"{name} is nested deeper than {LEVELS_MAX} levels; use fewer")
+            self._too_deep = True
+            return Type(kind="any"), {}
         opened = len(self._open)
+        self._level += 1
         try:
             kinds, merged = self._follow(keywords, mark, name)
             made = self._union(kinds, merged, name) if len(kinds) > 1 else self._single(kinds[0], merged, name)
             return self._declared(made, merged, name), merged
         finally:
+            self._level -= 1
             del self._open[opened:]
 
     def _follow(self, keywords: dict[str, Value], mark: Mark, name: str) -> tuple[list[str], dict[str, Value]]:

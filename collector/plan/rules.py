@@ -538,7 +538,7 @@ def members_of(properties: tuple[Property, ...]) -> Walk:
         for name in (prop.name, *prop.aliases):
             rules[name] = rule
             alike[fold(name)] = name
-    required = [(prop, frozenset((prop.name, *prop.aliases))) for prop in properties if prop.required]
+    required = [(prop, (prop.name, *prop.aliases)) for prop in properties if prop.required]
     gone = frozenset(prop.name for prop in properties if prop.type.pii and prop.type.pii.handling == "drop")
 
     def walk(
@@ -551,9 +551,9 @@ def members_of(properties: tuple[Property, ...]) -> Walk:
             mark = _unplanned(entry, pointer, alike.get(fold(key)), out) if rule is None else rule(entry, pointer, out)
             if mark is not None:
                 marks[key] = mark
-        stays = {key for key in sent or value if marks.get(key) is not Mark.MOVED} if required else ()
+        stays = sent or value
         for prop, names in required:
-            if not names.isdisjoint(stays):
+            if any(name in stays and marks.get(name) is not Mark.MOVED for name in names):
                 continue
             if out.handled and prop.name in gone:
                 continue

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from collector.plan.changes_text import Groups
 from collector.plan.codegen.facts import bounds_in_words
-from collector.plan.model import PROD, Accept, EventPlan, Journey, Plan, Property, Type
+from collector.plan.model import PROD, Accept, EventPlan, Journey, Plan, Property, Rule, Type
 
 CHANGELOG_CHARS_MAX = 200_000
 _NAV = (
@@ -163,13 +163,13 @@ def _event(plan: Plan, event: EventPlan, context: Context) -> str:
     if journeys := [one for one in plan.journeys.values() if any(step.event == event.name for step in one.steps)]:
         links = ", ".join(f'<a href="../journeys.html#{_id(one.name)}">{escape(one.name)}</a>' for one in journeys)
         parts += ["<h2>Journeys</h2>", f"<p>{links}</p>"]
-    rules = sorted(event.rules.get(PROD, {}).items(), key=lambda rule: rule[0].word)
+    places = sorted(event.rules, key=lambda name: (name != PROD, name))
     shown = [
-        [f"<code>{reason.word}</code>",
-         rule.action.value if rule.starts is None else f"{rule.before.value}; {rule.action.value} from {rule.starts}"]
-        for reason, rule in rules
-    ]  # fmt: skip
-    parts += ["<h2>What happens to a violation</h2>", _table(["Class", "Action"], shown)]
+        [f"<code>{reason.word}</code>", *(_acted(event.rules[name][reason]) for name in places)]
+        for reason in sorted(event.rules[PROD], key=lambda reason: reason.word)
+    ]
+    head = ["Action"] if len(places) == 1 else [f"In {escape(name)}" for name in places]
+    parts += ["<h2>What happens to a violation</h2>", _table(["Class", *head], shown)]
     parts += _history(plan, event)
     return "\n".join(parts)
 
@@ -196,6 +196,10 @@ def _event_facts(event: EventPlan, context: Context) -> list[tuple[str, str]]:
         facts += [(f"Last {context.days} days", f"{count} stored" + (f", {share} failed" if share else "")),
                   ("Last seen", seen)]  # fmt: skip
     return facts
+
+
+def _acted(rule: Rule) -> str:
+    return rule.action.value if rule.starts is None else f"{rule.before.value}; {rule.action.value} from {rule.starts}"
 
 
 def _expected(event: EventPlan) -> Iterable[str]:

@@ -3,7 +3,8 @@
 /** What JSON can hold, and what it cannot: that is left out. */
 export type Properties = Record<string, unknown>;
 export type ConsentState = "granted" | "denied" | "pending";
-export type ConsentAnswer = ConsentState | Record<string, boolean>;
+/** A word for everything, or an answer to each category; `version` says which version of the question was answered. */
+export type ConsentAnswer = ConsentState | Record<string, boolean | string>;
 
 export interface Settings {
   /** Of the source, from the collector's configuration. It is public. */
@@ -110,8 +111,6 @@ export interface Footfall extends Calls {
   before(hook: (event: TagEvent) => unknown): void;
   watch(hook: (kind: "call" | "event" | "answer" | "warning" | "consent", what: unknown) => void): void;
   warn(...words: unknown[]): void;
-  /** The first event waits until the promise settles, at most 2 s. */
-  hold(promise: Promise<unknown>): void;
   emit(type: string, fields: Properties, options?: { page?: Properties; consent?: string | string[] }): void;
   /** All moments of the core, as src/guard.js lists them; for the extras. */
   readonly hooks: ((kind: string, what: never) => unknown)[];

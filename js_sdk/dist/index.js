@@ -23,6 +23,21 @@ var { parse, stringify } = JSON, bytesOf = (text) => encodeURI(text).length, toJ
   return write([value], 0) ?? "{}";
 }, clean = (value) => parse(toJson(value));
 
+// src/guard.js
+var hooks = [], pass = (kind, what) => {
+  for (let hook of hooks) what = hook(kind, what) ?? what;
+  return what;
+}, guard = (run2) => (...args) => {
+  try {
+    return run2(...args);
+  } catch (error) {
+    pass("warning", [error]);
+  }
+}, on = (types, listener) => {
+  for (let type of types.split(" "))
+    addEventListener(type, guard(listener), { capture: !0, passive: !0 });
+};
+
 // src/settings.js
 var settings = { global: "footfall" }, isOff = (setting) => /^f|ff/.test(
   /** @type {string} */
@@ -54,60 +69,6 @@ var memory = {}, disk = memory, keyOf = (name) => settings.global + name, load =
 }, visitor = (id = load("_id") ?? newId()) => {
   if (settings.storage !== "none")
     return store("_id", id), id;
-};
-
-// src/consent.js
-var state, categories, decide = (given) => {
-  permit(!0);
-  let answer = given ?? parse(
-    /** @type {any} */
-    load("_consent") ?? null
-  ) ?? (navigator.globalPrivacyControl && !isOff(settings.gpc) || settings.dnt && navigator.doNotTrack === "1" ? "denied" : settings.consent ?? "granted");
-  categories = answer.big ? void 0 : answer, state = categories ? /:true/.test(toJson(answer)) ? "granted" : "denied" : answer, given && (state === "denied" && wipe(), store("_consent", given !== "pending" && toJson(given))), permit(state === "granted" && settings.storage !== "none"), settleDown();
-};
-
-// src/guard.js
-var hooks = [], pass = (kind, what) => {
-  for (let hook of hooks) what = hook(kind, what) ?? what;
-  return what;
-}, guard = (run2) => (...args) => {
-  try {
-    return run2(...args);
-  } catch (error) {
-    pass("warning", [error]);
-  }
-}, on = (types, listener) => {
-  for (let type of types.split(" ")) addEventListener(type, guard(listener), { capture: !0, passive: !0 });
-};
-
-// src/navigation.js
-var TITLE_CHARS_MAX = 1024, LINK = /footfall_link=[^&]*&|.footfall_link=[^&]*$/, told, referrer, page = () => {
-  let { origin: url, pathname: path, hash } = location, search = location.search.replace(LINK, "");
-  return url += path + search, settings.hash != null && (url += hash, path += hash), {
-    url,
-    path,
-    referrer: referrer ?? document.referrer,
-    search,
-    title: document.title.slice(0, TITLE_CHARS_MAX)
-  };
-}, mark = () => {
-  let old = told;
-  return told = page(), told.url === old?.url ? !1 : (old && (told.referrer = referrer = old.url, pass("move", old)), !0);
-}, watchNavigation = (settle2) => {
-  let later = () => setTimeout(guard(settle2));
-  for (
-    let name of
-    /** @type {const} */
-    ["pushState", "replaceState"]
-  ) {
-    let original = history[name];
-    history[name] = (...args) => {
-      original.apply(history, args), later();
-    };
-  }
-  on("popstate", later), on("pageshow", (event) => {
-    event.persisted && (pass("move", told), told = void 0, settle2());
-  });
 };
 
 // src/queue.js
@@ -191,6 +152,46 @@ var QUEUE_EVENTS_MAX = 300, BATCH_MS = 1e3, BATCH_EVENTS_MAX = 100, BATCH_BYTES_
   letGo(), sendAll(1);
 };
 
+// src/consent.js
+var state, categories, decide = (given) => {
+  permit(!0);
+  let said = given ?? parse(
+    /** @type {any} */
+    load("_consent") ?? null
+  ), answer = said ?? (navigator.globalPrivacyControl && !isOff(settings.gpc) || settings.dnt && navigator.doNotTrack === "1" ? "denied" : settings.consent ?? "granted");
+  categories = answer.big ? void 0 : answer, state = categories ? /:true/.test(toJson(answer)) ? "granted" : "denied" : answer, given && (state === "denied" && wipe(), store("_consent", given !== "pending" && toJson(given))), context.consent = said, permit(state === "granted" && settings.storage !== "none"), settleDown();
+};
+
+// src/navigation.js
+var TITLE_CHARS_MAX = 1024, LINK = /footfall_link=[^&]*&|.footfall_link=[^&]*$/, told, referrer, page = () => {
+  let { origin: url, pathname: path, hash } = location, search = location.search.replace(LINK, "");
+  return url += path + search, settings.hash != null && (url += hash, path += hash), {
+    url,
+    path,
+    referrer: referrer ?? document.referrer,
+    search,
+    title: document.title.slice(0, TITLE_CHARS_MAX)
+  };
+}, mark = () => {
+  let old = told;
+  return told = page(), told.url === old?.url ? !1 : (old && (told.referrer = referrer = old.url, pass("move", old)), !0);
+}, watchNavigation = (settle2) => {
+  let later = () => setTimeout(guard(settle2));
+  for (
+    let name of
+    /** @type {const} */
+    ["pushState", "replaceState"]
+  ) {
+    let original = history[name];
+    history[name] = (...args) => {
+      original.apply(history, args), later();
+    };
+  }
+  on("popstate", later), on("pageshow", (event) => {
+    event.persisted && (pass("move", told), told = void 0, settle2());
+  });
+};
+
 // src/tag.js
 var EARLY_MAX = 300, sequence = 0, early = [], settle = () => mark() && (isOff(settings.pageViews) || calls.page()), emit = (type, fields, { page: at, consent: consent2 = [] } = {}) => {
   let seen = type === "page";
@@ -205,7 +206,7 @@ var EARLY_MAX = 300, sequence = 0, early = [], settle = () => mark() && (isOff(s
     anonymousId: visitor(),
     timestamp: /* @__PURE__ */ new Date(),
     sequence: ++sequence,
-    context: { page: at ?? page(), consent: categories },
+    context: { page: at ?? page() },
     ...fields
   });
   if (seen && (event.properties = { ...event.context.page, ...event.properties }), event = pass("before", event), !event) {
@@ -267,22 +268,25 @@ var gone = () => {
 });
 
 // src/campaign.js
-var SESSION_MS = 18e5, PARAMETERS = /[?&](utm_\w+|\w*clk?id|[gw]braid)=[^&]+/gi, campaignOf = (search) => (search.match(PARAMETERS) ?? []).join("").slice(1), campaign = (now) => {
-  let own = campaignOf(location.search), [atMs, last] = load("_campaign")?.split(" ") ?? [], known = own || now - Number(atMs) < SESSION_MS && last;
-  return known && store("_campaign", `${now} ${known}`), own ? void 0 : known || void 0;
+var SESSION_MS = 18e5, PARAMETERS = /[?&](utm_\w+|\w*c[lick_]*id|\wbraid|li_fat_id|epik|awc|cjevent|igsh(id)?|srsltid|tblci|dicbo)=[^&]+/gi, campaignOf = (search) => search.match(PARAMETERS)?.join("").slice(1), campaign = (now) => {
+  let own = campaignOf(location.search), [atMs, last] = (
+    /** @type {any[]} */
+    (load("_campaign") ?? "").split(" ")
+  ), known = own || now - atMs < SESSION_MS && last;
+  return known && store("_campaign", `${now} ${known}`), !own && known || void 0;
 };
 
 // src/classic.js
 var folder;
 
 // src/whole.js
-var HOLD_MS_MAX = 2e3, ANSWER_MS_MAX = 3e4, ZONE = "_zone", ASKING = /,(extr|debug|link|cook)|footfall-debug/, common = {}, holds = [], when = (moments) => {
+var HOLD_MS_MAX = 2e3, ANSWER_MS_MAX = 3e4, ZONE = "_zone", ASKING = /,(extr|debug|link|cook)|footfall-debug/, common = {}, when = (moments) => {
   hooks.push((kind, what) => moments[kind]?.(what));
 };
 when({
   seen() {
     if (decide(), setTimeout(start, HOLD_MS_MAX), !!ASKING.test(Object.keys(settings) + location.search))
-      return import(`${folder ?? settings.endpoint}/footfall.extras.js`).then((extras) => extras.default(tag)).then(() => Promise.allSettled(holds), tag.warn);
+      return import(`${folder ?? settings.endpoint}/footfall.extras.js`).then((extras) => extras.default(tag), tag.warn);
   },
   start() {
     let { width, height } = screen;
@@ -309,7 +313,8 @@ teach({
     common = {}, visitor(newId());
   },
   set(_, properties) {
-    for (let [name, value] of Object.entries(clean(properties))) common[name] = value ?? void 0;
+    let given = clean(properties);
+    for (let name in given) common[name] = given[name] ?? void 0;
   },
   plugin: (plugin2) => plugin2(tag)
 });
@@ -329,7 +334,6 @@ Object.assign(tag, {
     });
   },
   warn: (...words) => pass("warning", words),
-  hold: (promise) => holds.push(promise),
   emit,
   hooks,
   settings,
@@ -349,7 +353,9 @@ var UNREADABLE = `input,textarea,select,[contenteditable],${PRIVATE}`, TEXT_CHAR
   let { id, localName, parentNode: parent } = element;
   if (LASTING_ID.test(id)) return `#${id}`;
   if (!parent) return localName;
-  let above = parent.host ?? element.parentElement, step = `${localName}:nth-child(${[...parent.children].indexOf(element) + 1})`;
+  let above = parent.host ?? element.parentElement, place = 1;
+  for (let before = element.previousElementSibling; before; before = before.previousElementSibling) place++;
+  let step = `${localName}:nth-child(${place})`;
   return above && depth < STEPS_MAX ? `${selectorOf(above, depth + 1)} > ${step}` : step;
 }, describe = (element) => ({
   element_id: cut(element.id),
@@ -585,20 +591,26 @@ var AFTER_MS = 3e3, findZone = (tag2) => {
 };
 
 // src/features/more.js
-var more_default = (tag2, viewedMs) => {
+var ANSWERED_MS = 50, more_default = (tag2, viewedMs) => {
   tag2.hooks !== hooks && hooks.push((_, what) => tag2.warn(...what));
   let when2 = (moments) => {
     tag2.hooks.push((kind, what) => moments[kind]?.(what));
-  }, then = {}, teller = {
+  }, then = {}, seen = [], address = "", here = () => tag2.settings.hash == null ? location.href.replace(/#.*/, "") : location.href, tell = (page3) => {
+    for (let [fields, options] of seen.splice(0)) tag2.emit("track", fields, { page: page3, ...options });
+  }, tellHere = () => {
+    here() === address && tell();
+  }, tellLater = guard(() => {
+    tellHere(), seen[0] && setTimeout(guard(() => tell()));
+  }), teller = {
     settings: tag2.settings,
     /** @param {string} event @param {object} properties @param {{page?: object}} [options] */
     track(event, properties, { page: page3 = then.page } = {}) {
-      tag2.emit("track", { event, properties, ...then.at && { timestamp: then.at } }, { page: page3 });
+      seen[0] || (address = here(), setTimeout(tellLater, ANSWERED_MS)), seen.push([{ event, properties, timestamp: then.at ?? /* @__PURE__ */ new Date() }, page3 ? { page: page3 } : {}]);
     }
   };
   findZone(tag2), watchFailures(tag2, when2), watchEngagement(teller, when2, viewedMs || performance.now(), viewedMs > 0);
   let watchers = [watchClicks, watchForms, watchMedia, watchTrouble].map((watch2) => guard(watch2(teller, when2)));
-  return (event, path, page3, at) => {
+  return on("visibilitychange pagehide", () => tell()), when2({ move: tell, call: tellHere }), (event, path, page3, at) => {
     then = { page: page3, at };
     for (let watcher of watchers) watcher(event, path, !!at);
     then = {};

@@ -2,6 +2,7 @@
  * Loaded with data-cookie-domain=".shop.example": the visitor's id in a cookie as well, so that subdomains share it. A cookie
  * that is there, be it the collector's, counts for more than storage. None without consent, none with data-storage="none".
  * With data-cookie="collector" the collector sets it: a cookie that a server sets lives longer than a week in every browser.
+ * Of a visitor who has opted out at the collector there is none, and nothing is sent.
  */
 
 // 400 days, the longest a browser keeps one.
@@ -19,12 +20,26 @@ export default (tag) => {
   /** @param {string} id empty: forget it */
   const bake = (id) => {
     baked = id;
-    if (!cookieDomain) return;
-    // biome-ignore lint/suspicious/noDocumentCookie: not every browser has the Cookie Store, and it has no synchronous read
-    document.cookie =
-      `${name}=${id}; Path=/; Domain=${cookieDomain}; SameSite=Lax; Max-Age=${id ? COOKIE_AGE_S : 0}` +
-      (location.protocol === "https:" ? "; Secure" : "");
+    // The collector's own is for a domain that it knows: one of those that this host is under. The others are refused.
+    const labels = location.hostname.split(".");
+    const domains = cookieDomain ? [cookieDomain] : id ? [] : labels.map((_, at) => labels.slice(at).join("."));
+    for (const domain of domains) {
+      // biome-ignore lint/suspicious/noDocumentCookie: not every browser has the Cookie Store, and it has no synchronous read
+      document.cookie =
+        `${name}=${id}; Path=/; Domain=${domain}; SameSite=Lax; Max-Age=${id ? COOKIE_AGE_S : 0}` +
+        (location.protocol === "https:" ? "; Secure" : "");
+    }
   };
+
+  // Whoever opted out at the collector, for as long as its cookie is there: nothing is kept of the visitor, not even an
+  // answer, so that taking it back on that page is enough.
+  if (/(?:^|; )footfall_optout=1/.test(document.cookie)) {
+    tag.settings.consent = "denied";
+    tag("consent", "denied");
+    tag("consent", "pending");
+    bake("");
+    return;
+  }
 
   const agree = () => {
     if (allowed()) bake(tag.visitor(read()));

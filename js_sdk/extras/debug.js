@@ -19,7 +19,14 @@ const PROBE_MS_MAX = 5000;
 const WAITING_MAX = 200;
 // Sentences said on the console already; a page makes a dozen different ones at most, unless they hold numbers.
 const TOLD_MAX = 100;
-const WORDS = { accepted: "accepted", flagged: "accepted with flags", rejected: "rejected", dropped: "dropped" };
+const WORDS = {
+  accepted: "accepted",
+  flagged: "accepted with flags",
+  rejected: "rejected",
+  dropped: "dropped",
+  cookieless: "stored without whom it is of",
+  counted: "only counted",
+};
 
 /** @typedef {import("./types.d.ts").WireEvent} WireEvent @typedef {import("./types.d.ts").Violation} Violation */
 

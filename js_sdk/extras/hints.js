@@ -7,10 +7,10 @@ import { safely } from "./lib/safe.js";
 
 const HINTS = ["architecture", "bitness", "fullVersionList", "model", "platformVersion"];
 
-/** @param {import("./types.d.ts").Tag} tag */
+/** @param {import("./types.d.ts").Tag} tag @returns {unknown} a promise that holds the start */
 export default (tag) => {
   const { userAgentData } = /** @type {any} */ (navigator);
-  if (!userAgentData?.getHighEntropyValues) return;
+  if (!userAgentData?.getHighEntropyValues) return undefined;
   /** @type {Record<string, unknown> | undefined} */
   let known;
   tag.before((event) => {
@@ -19,5 +19,5 @@ export default (tag) => {
   const keep = safely(tag, (/** @type {Record<string, unknown>} */ values) => {
     known = values;
   });
-  tag.hold(userAgentData.getHighEntropyValues(HINTS).then(keep, () => {})); // refused by a Permissions-Policy
+  return userAgentData.getHighEntropyValues(HINTS).then(keep, () => {}); // refused by a Permissions-Policy
 };

@@ -25,9 +25,10 @@ export default (tag) => {
   const domains = domainsOf(linkDomains);
   const address = `${endpoint}/v1/link`;
 
-  /** Tell developers, when those who listen are there: the debug extra may come a moment after this one. */
+  /** Tell developers once the debug extra listens, which may come a moment after this one; begun twice it begins once. */
   const say = async (/** @type {unknown[]} */ ...words) => {
-    if (tag.settings.debug != null) await import(`${BESIDE}debug.js`).catch(() => {});
+    const listens = tag.settings.debug != null && import(`${BESIDE}debug.js`).then((extra) => extra.default(tag));
+    await Promise.resolve(listens).catch(() => {});
     tag.warn(...words);
   };
 
@@ -150,10 +151,10 @@ export default (tag) => {
   if (arrived) {
     // Not the page's own history.replaceState, which the tag listens to: the visitor sees no other page.
     History.prototype.replaceState.call(history, history.state, "", rest);
-    tag.hold(admit(arrived));
   }
   const options = { capture: true, passive: true };
   for (const type of ["pointerover", "focusin", "touchstart"]) addEventListener(type, safely(tag, approach), options);
   for (const type of ["click", "auxclick"]) addEventListener(type, safely(tag, press), options);
   addEventListener("submit", safely(tag, /** @type {any} */ (submit)), options);
+  return arrived ? admit(arrived) : undefined; // it holds the start
 };

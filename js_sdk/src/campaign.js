@@ -5,17 +5,18 @@
 import { load, store } from "./storage.js";
 
 const SESSION_MS = 1_800_000;
-// Every utm_*, and the click ids: gclid, fbclid, msclkid, ttclid, gbraid, wbraid …
-const PARAMETERS = /[?&](utm_\w+|\w*clk?id|[gw]braid)=[^&]+/gi;
+// Every utm_*, and the click ids: gclid, fbclid, msclkid, irclickid, ob_click_id, rdt_cid, ScCid, wbraid, li_fat_id …
+const PARAMETERS =
+  /[?&](utm_\w+|\w*c[lick_]*id|\wbraid|li_fat_id|epik|awc|cjevent|igsh(id)?|srsltid|tblci|dicbo)=[^&]+/gi;
 
-/** @param {string} search @returns {string} as in `utm_source=x&gclid=y`; empty without any */
-export const campaignOf = (search) => (search.match(PARAMETERS) ?? []).join("").slice(1);
+/** @param {string} search @returns {string | undefined} as in `utm_source=x&gclid=y` */
+export const campaignOf = (search) => search.match(PARAMETERS)?.join("").slice(1);
 
 /** Called with each event. @param {number} now in ms @returns {string | undefined} what its own page does not tell */
 export const campaign = (now) => {
   const own = campaignOf(location.search);
-  const [atMs, last] = load("_campaign")?.split(" ") ?? [];
-  const known = own || (now - Number(atMs) < SESSION_MS && last);
+  const [atMs, last] = /** @type {any[]} */ ((load("_campaign") ?? "").split(" "));
+  const known = own || (now - atMs < SESSION_MS && last);
   if (known) store("_campaign", `${now} ${known}`);
-  return own ? undefined : known || undefined;
+  return (!own && known) || undefined;
 };

@@ -2,8 +2,10 @@
  * Whether the visitor may be measured: "granted", "denied" or "pending" (not asked yet). The visitor's own answer is stored
  * and counts for more than anything else; then the browser's Global Privacy Control; then data-consent. Only when granted
  * may the disk be used, and with data-storage="none" for the answer alone.
+ * What the visitor said goes with each request: the collector asks for it where a browser's signal says otherwise.
  */
 import { parse, toJson } from "./json.js";
+import { context } from "./queue.js";
 import { isOff, settings } from "./settings.js";
 import { load, permit, settleDown, store, wipe } from "./storage.js";
 
@@ -18,9 +20,9 @@ export let categories;
  */
 export const decide = (given) => {
   permit(true);
+  const said = given ?? parse(/** @type {any} */ (load("_consent") ?? null));
   const answer =
-    given ??
-    parse(/** @type {any} */ (load("_consent") ?? null)) ??
+    said ??
     ((navigator.globalPrivacyControl && !isOff(settings.gpc)) || (WHOLE && settings.dnt && navigator.doNotTrack === "1")
       ? "denied"
       : (settings.consent ?? "granted"));
@@ -30,6 +32,7 @@ export const decide = (given) => {
     if (state === "denied") wipe();
     store("_consent", given !== "pending" && toJson(given));
   }
+  context.consent = said;
   permit(state === "granted" && settings.storage !== "none");
   settleDown();
 };

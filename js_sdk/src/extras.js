@@ -7,7 +7,7 @@
 const ABOUT = { debug: "debug", linkDomains: "link", cookieDomain: "cookie", cookie: "cookie" };
 const BESIDE = "./footfall.";
 
-/** @param {any} tag @returns {Promise<unknown>} when all are there, or cannot be had */
+/** @param {any} tag @returns {Promise<unknown>} when all are there, or cannot be had, and have what they wait for */
 export default (tag) => {
   const { settings } = tag;
   if (/[?&]footfall-debug/.test(location.search)) settings.debug ??= "";

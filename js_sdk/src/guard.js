@@ -39,5 +39,6 @@ export const guard =
  * @param {string} types with blanks between @param {(event: any) => unknown} listener
  */
 export const on = (types, listener) => {
-  for (const type of types.split(" ")) addEventListener(type, guard(listener), { capture: true, passive: true });
+  for (const type of types.split(" "))
+    addEventListener(type, guard(listener), WHOLE ? { capture: true, passive: true } : true);
 };

@@ -8,7 +8,7 @@
  * in a background tab or being prerendered, which has none, is not seen yet. Or when the page is left. What is called before
  * waits and is done in order.
  */
-import { categories, decide, state } from "./consent.js";
+import { decide, state } from "./consent.js";
 import { guard, on, pass } from "./guard.js";
 import { newId } from "./ids.js";
 import { clean, toJson } from "./json.js";
@@ -49,7 +49,7 @@ export const emit = (type, fields, { page: at, consent = [] } = {}) => {
     anonymousId: visitor(),
     timestamp: new Date(),
     sequence: ++sequence,
-    context: { page: at ?? page(), consent: categories },
+    context: { page: at ?? page() },
     ...fields,
   });
   if (seen) event.properties = { ...event.context.page, ...event.properties };

@@ -24,8 +24,6 @@ const ASKING = /,(extr|debug|link|cook)|footfall-debug/;
 
 /** @type {Record<string, unknown>} what set() adds to each event */
 let common = {};
-/** @type {unknown[]} what the start waits for */
-const holds = [];
 
 /** @param {Record<string, (what: any) => any>} moments what to do when, by the names that guard.js lists */
 export const when = (moments) => {
@@ -37,9 +35,7 @@ when({
     decide();
     setTimeout(start, HOLD_MS_MAX);
     if (!ASKING.test(Object.keys(settings) + location.search)) return;
-    return import(`${folder ?? settings.endpoint}/footfall.extras.js`)
-      .then((extras) => extras.default(tag))
-      .then(() => Promise.allSettled(holds), tag.warn);
+    return import(`${folder ?? settings.endpoint}/footfall.extras.js`).then((extras) => extras.default(tag), tag.warn);
   },
   start() {
     const { width, height } = screen;
@@ -75,7 +71,8 @@ teach({
     visitor(newId());
   },
   set(_, properties) {
-    for (const [name, value] of Object.entries(clean(properties))) common[name] = value ?? undefined;
+    const given = clean(properties);
+    for (const name in given) common[name] = given[name] ?? undefined;
   },
   plugin: (plugin) => plugin(tag),
 });
@@ -95,7 +92,6 @@ Object.assign(tag, {
     });
   },
   warn: (/** @type {unknown[]} */ ...words) => pass("warning", words),
-  hold: (/** @type {Promise<unknown>} */ promise) => holds.push(promise),
   emit,
   hooks,
   settings,

@@ -42,8 +42,11 @@ for (const [search, rest] of [
 for (const [search, campaign] of [
   ["?utm_source=x&a=1&utm_term=y%20z&gclid=g", "utm_source=x&utm_term=y%20z&gclid=g"],
   ["?a=1&wbraid=w&msclkid=m&fbclid=f", "wbraid=w&msclkid=m&fbclid=f"],
-  ["?id=3&utm_source=&client=2", ""],
-  ["", ""],
+  ["?ScCid=s&rdt_cid=r&cart_id=1&epik=e&irclickid=i", "ScCid=s&rdt_cid=r&epik=e&irclickid=i"],
+  ["?li_fat_id=l&awc=a&user_id=9&cjevent=c&order_id=4", "li_fat_id=l&awc=a&cjevent=c"],
+  ["?igsh=x&srsltid=s&sid=1&gbraid=g&ob_click_id=o", "igsh=x&srsltid=s&gbraid=g&ob_click_id=o"],
+  ["?id=3&utm_source=&client=2", undefined],
+  ["", undefined],
 ]) {
   test(`campaign of ${search || "no query"}`, () => assert.equal(campaignOf(search), campaign));
 }

@@ -476,6 +476,43 @@ export const scenarios = {
     assert.equal(collector.requests.filter(({ url }) => url === "/v1/link").length, 1);
   },
 
+  "the collector's cookie goes when consent is denied; its opt-out silences the tag and keeps nothing": async (
+    world,
+  ) => {
+    const { collector, context, site } = world;
+    const here = site.origin.replace("127.0.0.1", "www.a.localhost");
+    const id = "0191e0b4-8c3a-7e60-9f5e-0d6b3f1c2a77";
+    const bake = (name, value) => context.addCookies([{ name, value, domain: ".a.localhost", path: "/" }]);
+    // Asked of the page: what it writes reaches the browser's own list only a moment later.
+    const names = () => page.evaluate(() => document.cookie.match(/[^=; ]+(?==)/g) ?? []);
+    // As the collector answers the pages of its own origins; without that the tag falls back on the image.
+    collector.answer = (_, { headers: { origin } }) => ({
+      status: 200,
+      headers: { "Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true" },
+    });
+    dress(site, { endpoint: collector.origin, cookie: "collector" });
+    await bake("footfall_id", id);
+    const page = await context.newPage();
+    await page.goto(`${here}/first`);
+    await page.waitForFunction((known) => window.footfall.status?.().visitor === known, id);
+    await page.evaluate(() => window.footfall.consent("denied"));
+    assert.deepEqual(await names(), []);
+    await page.evaluate(() => window.footfall.consent("granted"));
+    dress(site, { endpoint: collector.origin, "cookie-domain": ".a.localhost" });
+    await bake("footfall_optout", "1");
+    await page.goto(`${here}/second`);
+    await page.waitForFunction(() => window.footfall.status?.().consent === "pending");
+    await page.evaluate(() => window.footfall.track("refused"));
+    assert.deepEqual(await names(), ["footfall_optout"]);
+    assert.deepEqual(await page.evaluate(() => Object.keys(localStorage)), []);
+    await context.clearCookies({ name: "footfall_optout" });
+    await page.goto(`${here}/third`);
+    await page.evaluate(() => window.footfall.track("the_last"));
+    await collector.until(has(collector, "the_last"), "the event after the opt-out was taken back");
+    assert.deepEqual([collector.tracked.includes("refused"), collector.views.includes("/second")], [false, false]);
+    assert.deepEqual(await names(), ["footfall_id"]);
+  },
+
   "without consent, and without storage, no token is asked for": async ({ collector, open, site, elsewhere }) => {
     const listed = elsewhere.origin.replace("127.0.0.1", "b.localhost");
     site.bodies["/first"] = `<a id="listed" href="${listed}/landing">there</a>`;

@@ -527,6 +527,41 @@ export const scenarios = {
     assert.equal(asked, 2);
   },
 
+  "a click is looked at when it comes and written later, before all that the page does because of it": async ({
+    collector,
+    site,
+    open,
+  }) => {
+    // Each look finds how many events wait on the disk while the click is under way.
+    const look = "waiting.push(Object.keys(localStorage).filter((key) => /_queue_/.test(key)).length)";
+    site.head = "<script>var waiting = []</script>";
+    site.bodies["/"] =
+      `<button id="a" onclick="${look}; this.textContent = 'after'; footfall('track', 'said')">before</button>` +
+      `<button id="b" onclick="${look}; history.pushState({}, '', '/next'); this.remove(); footfall('track', 'routed')">go</button>`;
+    const page = await open();
+    await arrived(collector, "page_view");
+    await complete(page);
+    const gone = () => !Object.keys(localStorage).some((key) => /_queue_/.test(key));
+    for (const id of ["a", "b"]) {
+      await page.waitForFunction(gone);
+      await page.click(`#${id}`);
+      await arrived(collector, id === "a" ? "said" : "routed");
+    }
+    const events = collector.stored.filter(({ event }) => event !== "engagement");
+    assert.deepEqual(
+      events.map(({ type, event, properties, context }) => [event ?? type, properties.element_name, context.page.path]),
+      [
+        ["page", undefined, "/"],
+        ["click", "before", "/"],
+        ["said", undefined, "/"],
+        ["click", "go", "/"],
+        ["page", undefined, "/next"],
+        ["routed", undefined, "/next"],
+      ],
+    );
+    assert.deepEqual(await page.evaluate(() => window.waiting), [0, 0]);
+  },
+
   "a press before the second part has come is told with the page and the time it was made at": async ({
     collector,
     context,

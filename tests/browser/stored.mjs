@@ -100,7 +100,7 @@ export const scenarios = {
   "a load, a link, a way back and a reload are four page views of one session": {
     whole: true,
     async act({ open, gate, context, origin }) {
-      const page = await open("/first?size=4#part");
+      const page = await open("/first?q=4#part");
       await gate.took("page_view");
       await page.goto(`${origin}/second`);
       await gate.took("page_view", 2);
@@ -112,21 +112,22 @@ export const scenarios = {
     },
     stored(rows, { origin, sessions, browser: engine }) {
       assert.deepEqual(steps(rows), [
-        "page_view /firstsize=4",
+        "page_view /firstq=4",
         "page_view /second",
-        "page_view /firstsize=4",
-        "page_view /firstsize=4",
+        "page_view /firstq=4",
+        "page_view /firstq=4",
       ]);
       const [first, second, back] = lasting(rows);
       assert.deepEqual(
         [first.type, first.url, first.title, first.referrer, first.sequence, first.event_version, first.language],
-        ["page", `${origin}/first?size=4`, "Page /first", "", 1, 1, "en-US"],
+        ["page", `${origin}/first?q=4`, "Page /first", "", 1, 1, "en-US"],
       );
       assert.deepEqual(first.properties, {
-        url: `${origin}/first?size=4`,
+        url: `${origin}/first?q=4`,
         path: "/first",
         referrer: "",
-        search: "?size=4",
+        search: "?q=4",
+        search_query: "4",
         title: "Page /first",
       });
       assert.deepEqual(
@@ -164,9 +165,9 @@ export const scenarios = {
         };
         await change("pushState", "/b", "B");
         await change("pushState", "/b");
-        await change("pushState", "/b?x=1");
-        await change("pushState", "/b?x=1#part");
-        await change("replaceState", "/b?x=1#part");
+        await change("pushState", "/b?q=1");
+        await change("pushState", "/b?q=1#part");
+        await change("replaceState", "/b?q=1#part");
         await change("replaceState", "/c", "C");
         history.pushState({}, "", "/loading");
         await change("replaceState", "/d", "D");
@@ -183,8 +184,8 @@ export const scenarios = {
         [
           ["/a", ""],
           ["/b", "/a"],
-          ["/bx=1", "/b"],
-          ["/c", "/b?x=1"],
+          ["/bq=1", "/b"],
+          ["/c", "/b?q=1"],
           ["/d", "/c"],
           ["/c", "/d"],
           ["/d", "/c"],
@@ -397,8 +398,8 @@ export const scenarios = {
         '<button id="picture" aria-label="Close" onclick="this.title += 1"><svg width="20" height="20"><path d="M0 0h20v20z"/></svg></button>' +
         '<button id="off" disabled>Off</button>' +
         '<button id="swallowed">Swallowed</button>' +
-        '<a id="out" href="https://other.example/x?a=1#part">out</a>' +
-        '<div onclick="event.preventDefault(); this.title += 1"><a id="file" href="/list.csv?v=2">file</a>' +
+        '<a id="out" href="https://other.example/x?q=1&a=1#part">out</a>' +
+        '<div onclick="event.preventDefault(); this.title += 1"><a id="file" href="/list.csv?s=2">file</a>' +
         '<a id="mail" href="mailto:hush-mail@b.example">mail</a><a id="phone" href="tel:+hush-phone">phone</a></div>' +
         '<button data-footfall-event="plan_chosen" data-footfall-prop-plan-name="pro" data-footfall-prop-seats="5" onclick="this.title += 1">Pro</button>';
       const page = await open("/");
@@ -433,9 +434,9 @@ export const scenarios = {
         ["inner", "button", "In", undefined, undefined],
         ["picture", "button", "Close", undefined, undefined],
         ["swallowed", "button", "Swallowed", undefined, undefined],
-        ["out", "link", "out", "https://other.example/x?a=1", "outbound"],
-        ["out", "link", "out", "https://other.example/x?a=1", "outbound"],
-        ["file", "link", "file", `${origin}/list.csv?v=2`, "download"],
+        ["out", "link", "out", "https://other.example/x?q=1", "outbound"],
+        ["out", "link", "out", "https://other.example/x?q=1", "outbound"],
+        ["file", "link", "file", `${origin}/list.csv?s=2`, "download"],
         ["mail", "link", "mail", "mailto:", "email"],
         ["phone", "link", "phone", "tel:", "phone"],
       ]);

@@ -9,10 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from load.spooled import Data, event, failed, record
 from serving import Serving, footfall, serving
 
 
@@ -29,7 +29,7 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
         (["serve", "--nonsense"], "No such option"),
         (["serve", "--port", "70000"], "port"),
         (["serve", "--port", "http"], "'http' is not a valid integer"),
-        (["serve", "--workers", "0"], "workers"),
+        (["serve", "--workers", "65"], "workers"),
         (["serve", "--config", "/nonexistent.toml"], "/nonexistent.toml cannot be read"),
         (["serve", "--clickhouse", "postgres://x"], "must start with"),
         (["serve", "--plan", "/nonexistent"], "/nonexistent"),
@@ -78,7 +78,7 @@ def test_a_server_key_is_shown_once_and_kept_only_as_a_hash(collector: Serving) 
         "sources", "add", "Blog", "--origin", "https://Blog.example/", "--json", "--data", collector.data_dir
     )
     added = json.loads(done.stdout)
-    told = ["id", "name", "write_key", "server_key", "origins", "enabled", "cookie_domain", "environment"]
+    told = ["id", "name", "write_key", "server_key", "origins", "enabled", "cookie_domain", "environment", "consent"]
     assert list(added) == told
     assert (added["id"], added["name"], added["enabled"]) == ("blog", "Blog", True)
     assert added["origins"] == ["https://blog.example"]
@@ -86,14 +86,6 @@ def test_a_server_key_is_shown_once_and_kept_only_as_a_hash(collector: Serving) 
     assert added["server_key"] not in footfall("sources", "list", "--json", "--data", collector.data_dir).stdout
     event = {"type": "track", "event": "server_side", "userId": "u1"}
     assert collector.send(event, key=added["server_key"]).status == 200
-
-
-def test_sources_added_at_the_same_moment_are_all_kept(tmp_path: Path) -> None:
-    with ThreadPoolExecutor(6) as pool:
-        done = list(pool.map(lambda n: footfall("sources", "add", f"S{n}", "--data", tmp_path / "data"), range(6)))
-    assert [one.returncode for one in done] == [0] * 6
-    listed = json.loads(footfall("sources", "list", "--json", "--data", tmp_path / "data").stdout)
-    assert sorted(source["id"] for source in listed) == [f"s{n}" for n in range(6)]
 
 
 def test_a_disabled_source_is_refused_while_serving(collector: Serving) -> None:
@@ -192,8 +184,31 @@ def test_doctor_proves_the_accounting_and_says_ok(collector: Serving) -> None:
     events = diagnosis["events"]
     assert events["received"] == sum(value for name, value in events.items() if name != "received")
     assert events["rejected"] >= 1
+    assert list(events) == ["received", "stored", "spooled", "deduplicated", "rejected", "dropped"], (
+        "as the sentence says"
+    )
     names = {check["name"] for check in diagnosis["checks"]}
-    assert {"database", "accounting", "tracking plan", "geo", "sources", "data directory"} <= names
+    assert {"database", "accounting", "tracking plan", "geo", "sources", "data directory", "spool"} <= names
+
+
+def test_beside_a_collector_the_spool_is_listed_checked_and_old_segments_are_loaded_once(
+    collector: Serving, tmp_path: Path
+) -> None:
+    old = Data(tmp_path).segment(record([event(f"replayed {n}") for n in range(3)], [failed("replayed")]))
+    data = ("--data", collector.data_dir)
+    for stored in (3, 0):
+        done = footfall("spool", "replay", old, *data)
+        assert done.returncode == 0, done.stderr
+        assert f"{old}: 4 events in 1 records\n4 events of 1 file are loaded\n" in done.stdout
+        assert f"the ledger has grown by {stored} stored, " in done.stdout
+    (row,) = collector.sql("SELECT count() AS n FROM events WHERE message_id LIKE 'replayed%'")
+    assert int(row["n"]) == 3
+    listed = footfall("spool", "ls", *data)
+    assert listed.stdout.endswith(", 0 events wait for the database\n"), listed.stderr
+    checked = footfall("spool", "verify", *data)
+    assert (checked.returncode, checked.stdout.endswith(" events: 0 findings\n")) == (0, True), checked.stdout
+    nowhere = footfall("spool", "ls", "--data", tmp_path / "nowhere")
+    assert (nowhere.returncode, nowhere.stderr.count("\n")) == (2, 1)
 
 
 def test_a_long_directory_a_prompt_end_and_rows_that_went_missing(tmp_path: Path) -> None:
@@ -308,7 +323,7 @@ def test_without_the_embedded_engine_serve_says_how_to_get_it(tmp_path: Path) ->
     hide = "import sys; sys.modules['chdb'] = None\n"
     hide += "import importlib.util as u; find = u.find_spec\n"
     hide += "u.find_spec = lambda name, package=None: None if name == 'chdb' else find(name, package)\n"
-    start = f"from collector.cli import main; main(['serve', '--port', '0', '--data', {str(tmp_path / 'data')!r}])"
+    start = f"from collector.cli.main import main; main(['serve', '--port', '0', '--data', {str(tmp_path / 'data')!r}])"
     done = subprocess.run([sys.executable, "-c", hide + start], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "pip install 'footfall[embedded]'" in done.stderr

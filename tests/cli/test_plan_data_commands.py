@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import pytest
 from serving import Serving, footfall, serving
 
-from collector.cli import main
+from collector.cli.main import main
+from collector.plan import load_plan, write_lock
 
 PLAN = """format: 1
 plan: shop
@@ -108,7 +109,7 @@ def simulate_says_what_would_be_different(shop: Shop) -> None:
 def diff_knows_what_is_live_and_what_was_stored(shop: Shop) -> None:
     same = call("diff", shop.strict, "--against", "live", "--data", shop.data)
     assert same.returncode == 0, same.stderr
-    assert same.stdout.startswith("nothing changed against live (shop 1.0.0, since 2")
+    assert same.stdout.startswith("nothing changed against live (shop 1.0.0+unreleased.")
     changed = plan_folder(shop.data.parent / "changed", 3)
     event = changed / "events" / "shop" / "bought.yaml"
     event.write_text(event.read_text() + "  gift: {type: boolean}\n")
@@ -139,7 +140,16 @@ def status_says_what_comes_and_what_fails(shop: Shop) -> None:
 
 def replay_stores_what_the_plan_accepts_once(shop: Shop) -> None:
     arguments = ("--plan", shop.loose, "--data", shop.data)
+    # The lock is what judges, also where its files say something else since: and then that is said.
+    write_lock(load_plan(shop.loose), shop.loose / "plan.lock")
+    event = shop.loose / "events" / "shop" / "bought.yaml"
+    text = event.read_text()
+    event.write_text(text.replace("maximum: 7", "maximum: 9"))
+    edited = call("replay", *arguments, "--dry-run", "--json")
+    event.write_text(text)
+    assert "are not what was released as 1.0.0, by which events are judged" in edited.stderr
     dry = answer("replay", *arguments, "--dry-run", "--json")
+    assert dry == json.loads(edited.stdout)
     assert (dry["failed"], dry["replayed"], dry["still_failing"]) == (4, 2, 2)
     first = answer("replay", *arguments, "--json")
     assert (first["replayed"], first["stored"], first["loaded"]) == (2, 0, True)
@@ -195,7 +205,7 @@ def they_open_the_database_themselves_without_a_collector(shop: Shop, tmp_path: 
     one = next(one for one in status["events"] if one["event"] == "bought")
     assert (one["count"], one["failed"], one["replayed"]) == (9, 4, 3)
     same = run("diff", shop.strict, "--against", "live", "--data", shop.data)
-    assert same.stdout.startswith("nothing changed against live (shop 1.0.0, since 2")
+    assert same.stdout.startswith("nothing changed against live (shop 1.0.0+unreleased.")
 
 
 def test_all_commands_work_while_a_collector_runs_and_when_none_does(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from collector.catalogue import catalogue
-from collector.cli import command
+from collector.cli.main import command
 from collector.cli.options import Failure
 
 VIEWS = catalogue()

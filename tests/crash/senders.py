@@ -120,6 +120,9 @@ class Senders:
         except (OSError, http.client.HTTPException):
             connection.close()
             return False
+        if answer.getheader("content-length") is None:  # cut off in its head, which http.client does not mind
+            connection.close()
+            return False
         self.statuses.add(answer.status)
         if answer.status == 503:
             return False

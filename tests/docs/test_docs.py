@@ -11,10 +11,11 @@ import msgspec
 import pytest
 
 from collector.app.linking import LINK_PATH
+from collector.app.optout import OPT_OUT_PATH
 from collector.app.receive import BATCH_PATHS, PIXEL_PATH, SINGLE_PATHS
 from collector.app.site import site
 from collector.app.snippet import snippet
-from collector.cli import command
+from collector.cli.main import command
 from collector.config import Settings
 from collector.paths import DEMO_DIR, TAG_DIR
 
@@ -53,7 +54,7 @@ def test_every_route_stands_in_the_readme() -> None:
     http = section("HTTP")
     app = site("0", TAG_DIR, None, lambda _: "", lambda: None, lambda: ({}, {}))
     served = {getattr(route, "path", "") for route in app.routes} - {"/"}
-    for path in served | BATCH_PATHS | {PIXEL_PATH, LINK_PATH}:
+    for path in served | BATCH_PATHS | {PIXEL_PATH, LINK_PATH, OPT_OUT_PATH}:
         assert f"`{path}`" in http or f" {path}`" in http, path
     singles = {path.removeprefix("/v1/") for path in SINGLE_PATHS}
     named = set(" ".join(re.findall(r"/v1/([a-z ]+)`", http)).split())

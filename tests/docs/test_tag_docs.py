@@ -28,7 +28,7 @@ from collector.app.receive import BATCH_PATHS, PIXEL_PATH, SINGLE_PATHS
 from collector.app.site import site
 from collector.app.snippet import Choices, amp_pixel, email_pixel, policy, snippet
 from collector.app.tag import IMMUTABLE_SECONDS, STABLE_SECONDS, built_files
-from collector.cli import command
+from collector.cli.main import command
 from collector.config import Settings
 from collector.limits import (
     BODY_BYTES_MAX,
@@ -378,7 +378,7 @@ LIMITS: dict[str, tuple[str, str] | float] = {
     "Events sent as images at a time": ("src/features/last_resort.js", "IMAGES_MAX"),
     "An event sent as an image": ("src/features/last_resort.js", "DATA_CHARS_MAX"),
     "`Retry-After`": ("src/queue.js", "RETRY_AFTER_MS_MAX"),
-    "A held start (`tag.hold`, extras)": ("src/whole.js", "HOLD_MS_MAX"),
+    "A held start (extras)": ("src/whole.js", "HOLD_MS_MAX"),
     "Campaign of the landing page": ("src/campaign.js", "SESSION_MS"),
     "Age of an event": OFFLINE_MS_MAX,
     "Query of the pixel": QUERY_BYTES_MAX,
@@ -533,7 +533,7 @@ def test_the_printed_snippets_are_those_that_are_printed() -> None:
 class Elements(HTMLParser):
     """The elements of a block: opened and closed, attributes, and the text of scripts."""
 
-    VOID = frozenset({"img", "input", "br"})
+    VOID = frozenset({"img", "input", "br", "meta"})
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -22,7 +22,7 @@ from collector.device import (
 )
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
-quick = settings(derandomize=True, database=None, deadline=None, max_examples=150)
+quick = settings(derandomize=True, database=None, deadline=None, max_examples=80)
 
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
 WINDOWS_CHROME = f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {WEBKIT} Chrome/156.0.0.0 Safari/537.36"

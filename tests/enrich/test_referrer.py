@@ -12,7 +12,7 @@ from collector.referrer import NO_PAGE, Page, classify, parse_page
 
 # Any text a JSON or header decoder can hand us, lone surrogates included.
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
-quick = settings(derandomize=True, database=None, deadline=None, max_examples=150)
+quick = settings(derandomize=True, database=None, deadline=None, max_examples=80)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +133,18 @@ def test_what_a_browser_sends_is_stored_as_it_is() -> None:
         "https://xn--mller-kva.example/",
     ):
         assert parse_page(url).url == url.removesuffix("#")
+
+
+@pytest.mark.parametrize("label", ["xn--", "xn--abc", "xn--abc-", "xn--a", "xn--99999999", "xn--" + "a" * 100_000])
+def test_punycode_that_stands_for_no_name_is_said_to_be_unreadable(label: str) -> None:
+    for host in (label, f"www.{label}.example", f"{label}.example:8443"):
+        page = parse_page(f"https://{host}/x")
+        assert (page.problem, page.host) == ("unreadable", ""), host[:80]
+
+
+def test_punycode_of_any_script_or_emoji_is_a_name() -> None:
+    for host in ("xn--mller-kva.example", "xn--i-7iq.ws", "shop.xn--80aswg.xn--p1ai:8443", "axn--b.example", "a.xn-b"):
+        assert (parse_page(f"https://{host}/").host, parse_page(f"https://{host}/").problem) == (host, "")
 
 
 @pytest.mark.parametrize(

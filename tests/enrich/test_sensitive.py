@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from collector.referrer import fragment_of
 from collector.sensitive import _ENDS, without_secrets
 
-quick = settings(derandomize=True, database=None, deadline=None, max_examples=300)
+quick = settings(derandomize=True, database=None, deadline=None, max_examples=150)
 
 NAMES = [
     "token", "access_token", "id_token", "csrf-token", "resetToken", "password", "user[password]",
@@ -24,6 +24,23 @@ NAMES = [
     "passport", "magic", "magic_link", "magiclink", "ticket", "SAMLResponse", "samlrequest", "assertion", "user.pin",
     "TOKEN",
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("address", "left"),
+    [
+        ("https://me:hush@a.example/x", "https://a.example/x"),
+        ("https://hush@a.example", "https://a.example"),
+        ("ftp://me:hu%40sh@a.example/?b=1&token=hush", "ftp://a.example/?b=1"),
+        ("https://a.example/@me/post?to=you@b.example", "https://a.example/@me/post?to=you@b.example"),
+        ("https://a.example?to=you@b.example", "https://a.example?to=you@b.example"),
+        ("me@a.example", "me@a.example"),
+    ],
+)
+def test_credentials_before_a_host_are_left_out_and_nothing_else_with_an_at_sign(address: str, left: str) -> None:
+    assert without_secrets(address) == left
+    for text in (json.dumps({"url": address, "n": [1]}), json.dumps({"url": address}).replace("/", "\\/")):
+        assert json.loads(without_secrets(text)) == json.loads(text) | {"url": left}
 
 
 @pytest.mark.parametrize("name", NAMES)

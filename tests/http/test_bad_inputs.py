@@ -203,8 +203,8 @@ PROBES = [
     *(Probe(number % 100, text, batch(event(f"time-{number}", timestamp=text)), 200) for number, text in TIMES.items()),
     *(Probe(number, f"text-{number}", with_properties(f"text-{number}", text), 200) for number, text in TEXT.items()),
     Probe(77, "international", batch(event("idn", context={"page": {"url": "https://bücher.example/straße"}})), 200),
-    Probe(88, "long agent", batch(GOOD), 431, None, b"User-Agent: " + b"a" * 65_536 + b"\r\n"),
-    Probe(88, "longest agent", batch(event("agent")), 200, 1, b"User-Agent: " + b"a" * 30_000 + b"\r\n"),
+    Probe(88, "long agent", batch(GOOD), 431, None, b"User-Agent: " + b"a" * 65_537 + b"\r\n"),
+    Probe(88, "longest agent", batch(event("agent")), 200, 1, b"User-Agent: " + b"a" * 65_536 + b"\r\nX-A: b\r\n"),
     Probe(89, "no agent", batch(event("no-agent")), 200),
     Probe(
         90,
@@ -212,7 +212,8 @@ PROBES = [
         batch(event("spam", context={"page": {"referrer": "https://buy-cheap.example/?<b>", "url": ""}})),
         200,
     ),
-    Probe(93, "gpc", batch(event("gpc")), 200, 1, b"Sec-GPC: 1\r\n"),
+    Probe(93, "gpc", batch(event("gpc")), 200, 0, b"Sec-GPC: 1\r\n"),
+    Probe(93, "agreed", batch(event("agreed", context={"consent": "granted"})), 200, 1, b"Sec-GPC: 1\r\n"),
     Probe(94, "prefetch", batch(event("prefetch")), 200, 1, b"Sec-Purpose: prefetch\r\nPurpose: prefetch\r\n"),
 ]
 
@@ -320,5 +321,6 @@ def test_an_international_domain_and_a_spammer_s_referrer_are_data(sent: Sent) -
     assert sent.rows["spam"][0]["referrer_host"] == "buy-cheap.example"
 
 
-def test_signals_of_the_browser_cost_no_event(sent: Sent) -> None:
-    assert {"gpc", "prefetch"} <= set(sent.rows)
+def test_signals_of_the_browser_cost_no_event_but_what_a_visitor_refuses_by_them(sent: Sent) -> None:
+    assert {"agreed", "prefetch"} <= set(sent.rows)
+    assert "gpc" not in sent.rows

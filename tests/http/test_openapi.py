@@ -15,6 +15,7 @@ from serving import Answer, Serving
 
 from collector.app.linking import LINK_PATH
 from collector.app.openapi import openapi
+from collector.app.optout import OPT_OUT_PATH
 from collector.app.receive import BATCH_PATHS, PIXEL_PATH, SINGLE_PATHS
 from collector.app.site import site
 from collector.paths import TAG_DIR
@@ -65,7 +66,7 @@ def test_its_schemas_are_schemas_and_its_references_lead_somewhere() -> None:
 def test_it_has_the_routes_there_are_and_no_others() -> None:
     app = site("0", TAG_DIR, None, lambda _: "", lambda: None, lambda: ({}, {}))
     served = {getattr(route, "path", "") for route in app.routes}
-    assert set(DOCUMENT["paths"]) == served | BATCH_PATHS | set(SINGLE_PATHS) | {PIXEL_PATH, LINK_PATH}
+    assert set(DOCUMENT["paths"]) == served | BATCH_PATHS | set(SINGLE_PATHS) | {PIXEL_PATH, LINK_PATH, OPT_OUT_PATH}
 
 
 def test_each_reason_to_refuse_a_request_stands_under_its_status() -> None:

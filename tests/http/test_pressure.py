@@ -29,15 +29,19 @@ from collector.app.pressure import COMMIT_MS_MAX, Pressure
 from collector.app.protocol import Protocol
 from collector.app.receive import Collector
 from collector.app.site import HELP
+from collector.channels import shipped_table
 from collector.geo import open_geo
 from collector.identity import Salts
+from collector.location import Locator
 from collector.metrics import Counters, read_counters
 from collector.paths import DEFAULT_PLAN_DIR
 from collector.pipeline import Tools
 from collector.plan import compile_plan, load_plan
 from collector.reason import Reason, Refused
+from collector.referrer import Addresses
+from collector.room import Room
 from collector.sources import Directory, add_source
-from collector.spool import SpoolWriter
+from collector.spool import SpoolWriter, is_sealed, segments
 
 PLAN = compile_plan(load_plan(DEFAULT_PLAN_DIR))
 SECONDS_MAX = 8.0
@@ -253,7 +257,7 @@ def test_a_worker_is_ready_unless_an_event_would_be_refused(worker: Worker, monk
     disk = os.statvfs(worker.data_dir)
     with monkeypatch.context() as full:
         full.setattr(os, "statvfs", lambda _: _with(disk, f_bavail=10))
-        assert "of the disk is free" in (unready(worker) or "")
+        assert "of the disk would stay free" in (unready(worker) or "")
     (worker.data_dir / "salts.json").touch()
     for path in ("spool", "salts.json"):
         with monkeypatch.context() as forbidden:
@@ -292,20 +296,48 @@ def test_the_spool_s_size_and_the_age_of_what_is_in_no_table_are_told(worker: Wo
     )
     assert told.gauges["ledger_spooled"] == 2
     assert told.counters["received_total"] == 2
+    assert "spool_max_bytes" not in told.gauges
+    told = measures.measures(worker.data_dir, worker.now_ms, Room(worker.data_dir / "spool", spool_bytes_max=7))
+    assert told.gauges["spool_max_bytes"] == 7
+    assert told.gauges["disk_free_bytes"] > 0
+
+
+def test_a_spool_at_its_limit_is_told_to_clients_and_balancers_until_the_loader_has_made_room(worker: Worker) -> None:
+    folder = worker.data_dir / "spool"
+    assert worker.send("first")[0] == 200
+    (held,) = segments(folder)
+    worker.spool.room = Room(folder, spool_bytes_max=held.stat().st_size + 100)
+    assert unready(worker) is None, "the last bytes of the room are used too"
+    status, told, retry_after = worker.send("refused")
+    assert (status, told["reason"]) == (503, "spool_unavailable")
+    assert int(retry_after or 0) in RETRY_AFTER_SECONDS
+    assert "the spool would hold more than 0.0 MB" in told["error"]
+    assert "the spool would hold more than 0.0 MB" in (unready(worker) or "")
+    assert is_sealed(held), "what is in it can be loaded and deleted"
+    held.unlink()
+    worker.until(lambda: unready(worker) is None)
+    assert worker.send("taken")[0] == 200
+    assert read_counters(worker.data_dir / "run")["received_total"] == 2
 
 
 def test_what_the_caches_did_is_added_once(worker: Worker) -> None:
-    counts = CacheCounts(worker.counters)
+    """Of the table of channels too that the settings name, which is another than the one that ships."""
+    own = Locator(Addresses(shipped_table()))
+    counts = CacheCounts(worker.counters, own)
     counts.publish()
     before = read_counters(worker.data_dir / "run")
     for _ in range(3):
         assert worker.send("cached")[0] == 200
+        own.locate("https://shop.example/a", "", None)
     counts.publish()
     counts.publish()
     after = read_counters(worker.data_dir / "run")
-    did = {what: after[name := f'cache_{what}_total{{cache="name"}}'] - before[name] for what in ("hits", "misses")}
-    assert did["hits"] + did["misses"] == 3
-    assert did["hits"] >= 2
+    did = {name: count - before[name] for name, count in after.items() if name.startswith("cache_")}
+    assert did['cache_hits_total{cache="name"}'] >= 2
+    assert did['cache_hits_total{cache="name"}'] + did['cache_misses_total{cache="name"}'] == 3
+    for cache, hits, misses in (("location", 2, 1), ("page", 1, 2), ("channel", 0, 1)):
+        assert did[f'cache_hits_total{{cache="{cache}"}}'] == hits, cache
+        assert did[f'cache_misses_total{{cache="{cache}"}}'] == misses, cache
 
 
 def test_every_measure_is_exposed_and_explained(collector: Serving) -> None:
@@ -319,5 +351,7 @@ def test_every_measure_is_exposed_and_explained(collector: Serving) -> None:
     lines = [line for line in text.splitlines() if line.startswith("# HELP footfall_")]
     assert dict(line.removeprefix("# HELP footfall_").split(" ", 1) for line in lines) == HELP
     assert collector.metric("footfall_insert_nanoseconds_total") > 0
+    assert collector.metric('footfall_connections{process="worker-0"}') >= 0
+    assert 'footfall_connections{process="worker-0"}' in text
     assert collector.metric('footfall_cache_hits_total{cache="device"}') >= 0
     assert 'footfall_cache_misses_total{cache="page"}' in text

@@ -17,6 +17,7 @@ from serving import Serving
 
 ANSWER_SECONDS_MAX = 8.0  # less than any deadline of the collector, so that only a real answer passes
 HOST = b"Host: collector\r\n"
+AGENT = b"User-Agent: " + b"a" * 65_536
 
 
 class Read(NamedTuple):
@@ -308,7 +309,8 @@ def test_a_url_and_a_head_have_limits(collector: Serving) -> None:
         assert (read.status, read.reason) == (414, "url_too_long")
     many = [b"X-%d: a" % number for number in range(10_000)]
     wide = [b"X-%d: %b" % (number, b"a" * 1_000) for number in range(90)]
-    for headers in ([b"X: " + b"a" * 65_536], [b"X: " + b"a" * 5_000_000], many, wide, [b"a" * 70_000 + b": x"]):
+    agent = [*wide[:40], AGENT]
+    for headers in ([b"X: " + b"a" * 65_536], [b"X: " + b"a" * 5_000_000], many, wide, [b"a" * 70_000 + b": x"], agent):
         read = exchange(collector, post(body, *headers))
         assert (read.status, read.reason) == (431, "headers_too_large")
 
@@ -322,6 +324,29 @@ def test_a_large_head_is_refused_wherever_it_is_cut_into_reads(collector: Servin
         # Its own answer on another connection shows that the collector has read what came before.
         assert collector.request("GET", "/livez").status == 200
         connection.sendall(request[first_bytes:])
+        assert b" 431 " in connection.recv(65_536).split(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("first_bytes", [1, 26, 30, 10_000, 65_600])
+def test_a_user_agent_of_64_kb_is_cut_and_its_event_kept_however_it_arrives(
+    collector: Serving, first_bytes: int
+) -> None:
+    """26 bytes end within the name of its header; further ones follow it, and there may be 32 KB of those."""
+    head = b"POST /v1/batch HTTP/1.1\r\n%b\r\n" % AGENT
+    rest = post(good(collector), b"X: " + b"a" * 30_000).partition(b"\r\n")[2]
+    request = head + rest
+    with socket.create_connection(("127.0.0.1", collector.port), timeout=ANSWER_SECONDS_MAX) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(request[:first_bytes])
+        assert collector.request("GET", "/livez").status == 200  # as below
+        connection.sendall(request[first_bytes:])
+        assert b" 200 " in connection.recv(65_536).split(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("agents", [b"User-Agent: %b" % (b"a" * 200_000), b"X: a\r\nuser-agent: %b" % (b"a" * 100_000)])
+def test_a_user_agent_without_end_is_cut_off(collector: Serving, agents: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", collector.port), timeout=ANSWER_SECONDS_MAX) as connection:
+        connection.sendall(b"POST /v1/batch HTTP/1.1\r\n" + agents)
         assert b" 431 " in connection.recv(65_536).split(b"\r\n")[0]
 
 
@@ -366,7 +391,7 @@ def test_what_is_unusual_but_http_is_taken(collector: Serving) -> None:
         post(body, b"User-Agent: \xff\xe9", b"X: \xff"),
         post(body, b"User-Agent: " + b"a" * 30_000),
         post(body, b"X-Forwarded-For: fe80::1%eth0, garbage", b"X-Forwarded-For: 999.1.1.1"),
-        post(body, b"DNT: 1", b"Sec-GPC: 1", b"Sec-Purpose: prefetch"),
+        post(body, b"DNT: 1", b"Sec-GPC: 0", b"Sec-Purpose: prefetch"),
         post(body, b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABk"),
         post(body, b"Connection: Upgrade", b"Upgrade: websocket"),
         post(chunked(body), b"Transfer-Encoding: chunked", b"Connection: Upgrade", b"Upgrade: h2c"),

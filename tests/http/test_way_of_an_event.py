@@ -412,3 +412,9 @@ def test_text_of_any_kind_is_data(world: World) -> None:
 
 def test_half_an_emoji_is_replaced(world: World) -> None:
     assert json.loads(world.events["odd:surrogate"]["properties"]) == {"t": "\ufffd"}
+
+
+def test_the_store_process_that_loaded_them_carries_no_pandas(world: World) -> None:
+    mapped = Path(f"/proc/{world.collector.children()['storekeeper']}/maps").read_text()
+    assert "libarrow" in mapped
+    assert "pandas" not in mapped

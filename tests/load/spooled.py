@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -23,6 +24,7 @@ from collector.packed import (
     SENDER_COLUMNS,
     SENDER_COLUMNS_BEFORE,
     Packed,
+    Part,
     encode_packed,
 )
 from collector.record import EventRow, FailedRow, Rows, encode_rows
@@ -94,8 +96,8 @@ def failed(message_id: str, *, received_ms: int = NOW_MS, reason: str = "wrong_t
     return FailedRow(**values)  # type: ignore[arg-type]  # as above
 
 
-def record(events: Sequence[EventRow] = (), rejected: Sequence[FailedRow] = (), dropped: int = 0) -> bytes:
-    """What one request leaves in the spool."""
+def packed_of(events: Sequence[EventRow], rejected: Sequence[FailedRow] = ()) -> Packed:
+    """Rows as a worker packs them."""
     senders, pages = (
         list(dict.fromkeys(tuple(getattr(row, name) for name in names) for row in events))
         for names in (SENDER_COLUMNS, PAGE_COLUMNS)
@@ -108,8 +110,22 @@ def record(events: Sequence[EventRow] = (), rejected: Sequence[FailedRow] = (), 
         )
         for row in events
     ]
-    packed = Packed(FORM, senders, pages, own, list(rejected))
-    return frame(encode_packed(packed), len(events), len(rejected), dropped)
+    return Packed(FORM, senders, pages, own, list(rejected))
+
+
+def record(events: Sequence[EventRow] = (), rejected: Sequence[FailedRow] = (), dropped: int = 0) -> bytes:
+    """What one request leaves in the spool."""
+    return frame(encode_packed(packed_of(events, rejected)), len(events), len(rejected), dropped)
+
+
+def counted(message_id: str, *, path: str = "/a", received_ms: int = NOW_MS, is_bot: Any = False) -> Part:
+    """One event that is only counted."""
+    return (message_id, "shop", received_ms, "prod", "page_view", "shop.example", path, is_bot, "gpc")
+
+
+def counting(*rows: Part, events: Sequence[EventRow] = ()) -> bytes:
+    """What a request leaves in the spool of which some events are only counted."""
+    return frame(encode_packed(packed_of(events), list(rows)), len(rows) + len(events), 0)
 
 
 def record_of_form_2(events: Sequence[EventRow]) -> bytes:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from load.spooled import Data, event, load_all, never_merge, record
 
-from collector.ledger import read_positions
+from collector.ledger import Ledger, LoadError, Manifest, Positions, Range, encode_state, read_positions, read_state
+from collector.load import SCHEMA
 from collector.spool import SEGMENT_MAGIC, segments
 from collector.store import Store
 
@@ -67,6 +71,38 @@ def test_damage_in_a_live_segment_holds_up_no_other_and_is_dealt_with_once_it_is
     load_all(loader)
     assert stored(store) == [("a", 1), ("c", 1), ("d", 1)]
     assert read_positions(data.folder).ledger.damaged_bytes == len(spoilt)
+
+
+PART = Range("worker-0-0000000000001-00000000.segment", 8, 4_096)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [Positions("c", 7, {PART.segment: PART.end}), Manifest(8, "b", [PART], [1], [], SCHEMA, Ledger(stored=3))],
+    ids=lambda state: type(state).__name__,
+)
+def test_a_bit_flipped_anywhere_in_the_loaders_own_files_is_told_and_nothing_is_loaded_by_them(
+    tmp_path: Path, state: Positions | Manifest
+) -> None:
+    """A position that is too far would delete events unread, and a manifest's range leave some out."""
+    path = tmp_path / "state.json"
+    kind: Any = type(state)
+    content = encode_state(state)
+    path.write_bytes(content)
+    assert read_state(path, kind) == state
+    for at in range(len(content)):
+        damaged = bytearray(content)
+        damaged[at] ^= 1 << at % 8
+        path.write_bytes(damaged)
+        if at >= len(content) - len(b',"crc32":"00000000"}'):
+            with contextlib.suppress(LoadError):
+                assert read_state(path, kind) == state, "what is not damaged may be believed, and nothing else"
+            continue
+        with pytest.raises(LoadError, match=r"state\.json (is damaged|cannot be read): .*restore it from a backup"):
+            read_state(path, kind)
+    path.write_bytes(content.partition(b',"crc32"')[0] + b"}")  # as versions before wrote it
+    assert read_state(path, kind) == state
+    assert msgspec.json.decode(content, type=kind) == state, "versions before read what this one writes"
 
 
 def test_segments_that_hold_nothing_are_deleted(store: Store, data: Data) -> None:

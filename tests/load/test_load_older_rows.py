@@ -19,7 +19,7 @@ from load.spooled import (
 )
 
 from collector.ledger import Ledger, LoadError, Manifest, Range, read_positions
-from collector.load import _EARLIER_SCHEMA, _FORM_2_SCHEMA, _WHOLE_ROWS_SCHEMA, SCHEMA
+from collector.load import _EARLIER_SCHEMA, _FORM_2_SCHEMA, _SCHEMA_BEFORE, _WHOLE_ROWS_SCHEMA, SCHEMA
 from collector.record import (
     ADDED_EVENT_VALUES,
     ADDED_FAILED_VALUES,
@@ -57,12 +57,13 @@ def old_record(events: list[EventRow], rejected: list[FailedRow]) -> bytes:
 
 
 def test_the_columns_of_before_are_those_of_the_released_version() -> None:
-    """Fixed: a manifest that 0.1.0 wrote names them by this hash."""
+    """Fixed: a manifest that an older version wrote names them by this hash."""
     assert (EVENT_COLUMNS[OLD_EVENT - 1], FAILED_COLUMNS[OLD_FAILED - 1]) == ("violations", "raw")
     assert _EARLIER_SCHEMA == "4e833538d013d13d"
     assert _WHOLE_ROWS_SCHEMA == "36ebd2ca9cf69186"
     assert _FORM_2_SCHEMA == "4a10a0861aa20c13"
-    assert len({SCHEMA, _FORM_2_SCHEMA, _WHOLE_ROWS_SCHEMA, _EARLIER_SCHEMA}) == 4
+    assert _SCHEMA_BEFORE == "8a41a192ade5a11b"
+    assert len({SCHEMA, _SCHEMA_BEFORE, _FORM_2_SCHEMA, _WHOLE_ROWS_SCHEMA, _EARLIER_SCHEMA}) == 5
 
 
 def test_old_and_new_rows_of_one_batch_arrive_with_the_defaults_of_the_database(store: Store, data: Data) -> None:
@@ -72,7 +73,7 @@ def test_old_and_new_rows_of_one_batch_arrive_with_the_defaults_of_the_database(
     data.segment(
         old_record([event("old")], [failed("no")]),
         frame(record_of_form_2([form_2]), 1, 0),
-        record([new, newest], [failed("not")]),
+        record([new, newest], [msgspec.structs.replace(failed("not"), sent_with="browser")]),
     )
     data.load(store)
     assert_exactly_once(store, data, ["old", "middle", "new", "z"], ["no", "not"])
@@ -84,8 +85,9 @@ def test_old_and_new_rows_of_one_batch_arrive_with_the_defaults_of_the_database(
         ("old", "{}", 1.0, "prod", "", "", 0, "", "", ""),
         ("z", '{"a":1}', 0.25, "dev", "2", "", 64_500, "Ulm", "", ""),
     ]
-    rows = store.rows(f"SELECT message_id, environment, plan_hash FROM {store.database}.failed_events ORDER BY 1")
-    assert rows == [("no", "prod", ""), ("not", "", "")]
+    columns = "message_id, environment, plan_hash, sent_with"
+    rows = store.rows(f"SELECT {columns} FROM {store.database}.failed_events ORDER BY 1")
+    assert rows == [("no", "prod", "", ""), ("not", "", "", "browser")]
 
 
 @pytest.mark.parametrize("arrived", [False, True], ids=["lost", "arrived"])

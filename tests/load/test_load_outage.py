@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from load.spooled import Data, assert_exactly_once, event, failed, never_merge, record
+from tcp_proxy import Fault, proxied
 
 from collector.load import Loader
 from collector.migrate import migrate
 from collector.store import Store, StoreError
 
 DEADLINE_SECONDS = 30.0
-LAST_CHUNK = b"0\r\n\r\n"  # RFC 9112, section 7.1: ends a chunked answer
 
 
 @pytest.fixture
@@ -92,7 +89,7 @@ def test_whatever_an_insert_fails_with_it_is_told_and_tried_again_until_it_works
 
 
 def test_a_stop_loads_what_is_left(store: Store, data: Data) -> None:
-    loader = data.loader(store, rows_max=5)
+    loader = data.loader(store, rows_max=25)
     ids = [f"{n}" for n in range(100)]
     with running(loader):
         data.segment(*(record([event(each)]) for each in ids))
@@ -101,61 +98,8 @@ def test_a_stop_loads_what_is_left(store: Store, data: Data) -> None:
     assert_exactly_once(store, data, ids)
 
 
-class CuttingProxy:
-    """TCP in front of the server. Where a request holds `word`, the server's answer is awaited and thrown away."""
-
-    def __init__(self, upstream: str, word: bytes, times: int) -> None:
-        parts = urlsplit(upstream)
-        self._upstream = (parts.hostname or "", parts.port or 80)
-        self._word = word
-        self._times = times
-        self.cut = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._accept, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Take no more connections."""
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._carry, args=(client,), daemon=True).start()
-
-    def _carry(self, client: socket.socket) -> None:
-        """Requests and answers in turn, as HTTP without pipelining has them."""
-        with client, closing(socket.create_connection(self._upstream)) as server:
-            asked = threading.Event()
-            threading.Thread(target=self._upward, args=(client, server, asked), daemon=True).start()
-            held = b""
-            while answer := server.recv(65_536):
-                if asked.is_set() and self.cut < self._times:
-                    held += answer
-                    if held.endswith(LAST_CHUNK):  # the answer is whole, so the insert is committed
-                        self.cut += 1
-                        break
-                    continue
-                asked.clear()
-                client.sendall(answer)
-            for end in (client, server):
-                with contextlib.suppress(OSError):  # it may be gone already
-                    end.shutdown(socket.SHUT_RDWR)
-
-    def _upward(self, client: socket.socket, server: socket.socket, asked: threading.Event) -> None:
-        tail = b""
-        try:
-            while chunk := client.recv(65_536):
-                if self._word in tail + chunk:
-                    asked.set()
-                tail = (tail + chunk)[-len(self._word) :]
-                server.sendall(chunk)
-        except OSError:
-            return
+# The statement begins the body, and stays readable in its compression.
+INSERT = b"INSERT INTO"
 
 
 @pytest.mark.parametrize("cuts", [1, 4])
@@ -163,6 +107,19 @@ def test_an_insert_whose_answer_is_cut_off_is_stored_once(
     clickhouse_url: str, tmp_path: Path, cuts: int, request: pytest.FixtureRequest
 ) -> None:
     """The driver sends such an insert again by itself, and so does the loader: the token makes both harmless."""
+    _load_through(clickhouse_url, tmp_path, request, [Fault("drop", INSERT)] * cuts)
+
+
+def test_an_insert_that_is_slow_or_fails_midway_is_stored_once(
+    clickhouse_url: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The server answers 500 before it has read all, the connection ends amid the request, then amid the answer."""
+    midway = [Fault("slow", INSERT, seconds=0.2), Fault("error", INSERT), Fault("cut", INSERT), Fault("short", INSERT)]
+    _load_through(clickhouse_url, tmp_path, request, midway)
+
+
+def _load_through(clickhouse_url: str, tmp_path: Path, request: pytest.FixtureRequest, faults: Sequence[Fault]) -> None:
+    """Load over a connection on which all of these happen; then each event must be stored once."""
     name = f"test_cut_{tmp_path.parent.name}_{tmp_path.name}".replace("-", "_")[-60:]
     data = Data(tmp_path)
     ids = [f"{n}" for n in range(2_000)]
@@ -170,14 +127,14 @@ def test_an_insert_whose_answer_is_cut_off_is_stored_once(
         request.addfinalizer(lambda: _drop(clickhouse_url, name))
         migrate(direct)
         never_merge(direct)
-        # The statement begins the body, and stays readable in its compression.
-        with closing(CuttingProxy(clickhouse_url, b"INSERT INTO", cuts)) as proxy:
+        with proxied(clickhouse_url) as proxy:
             data.segment(*(record([event(each)], [failed(each)]) for each in ids))
             with closing(Store(f"http://127.0.0.1:{proxy.port}/{name}")) as store:
+                proxy.arm(*faults)
                 loader = data.loader(store, rows_max=1_000)
                 with running(loader):
                     until(lambda: loader.positions.ledger.stored == len(ids), "all is loaded")
-            assert proxy.cut == cuts
+            assert proxy.happened.total() == len(faults)
         data.load(direct)
         assert_exactly_once(direct, data, ids, ids)
 

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from load.spooled import NOW_MS, Data, event, failed, load_all, never_merge, properties_of, record
+from load.spooled import DAY_MS, NOW_MS, Data, event, failed, load_all, never_merge, properties_of, record
 
-from collector.ledger import read_positions
+from collector.ledger import account, read_positions
 from collector.record import EventRow
 from collector.refused import REASON
+from collector.retention import read_rules
+from collector.rights.expire import days_aside, expire
 from collector.store import Store, StoreError
 
 IDS = [f"{n}" for n in range(300)]
@@ -151,6 +153,38 @@ def test_what_failed_events_refuses_too_is_set_aside_in_a_file_and_nothing_waits
     spool(data, ["later"])
     load_all(loader)
     assert "later" in ids(store)
+    # Nobody takes it up.
+    unread = data.spool / "damaged" / "piece"
+    unread.parent.mkdir()
+    unread.write_bytes(b"x")
+    loader.positions.ledger.damaged_bytes = 5
+    set_ms = max(path.stat().st_mtime_ns for path in (kept, unread)) // 1_000_000
+    before = loader.positions.ledger
+    for days, later_days in ((0, 9_999), (90, 89), (90, 90)):
+        assert expire(loader, data.folder, days, set_ms + later_days * DAY_MS - 1_000) == 0
+    assert kept.exists() and unread.exists()
+    assert expire(loader, data.folder, 90, set_ms + 90 * DAY_MS + 1_000) == 2
+    assert not kept.exists() and not unread.exists()
+    ledger = read_positions(data.folder).ledger
+    assert (ledger.rejected, ledger.refused, ledger.set_aside, ledger.damaged_bytes) == (before.rejected - 2, 0, 0, 0)
+    assert (ledger.dropped, ledger.erased, ledger.received) == (2, 0, before.received)
+    _, where = account(data.folder)
+    assert where.pop("received") == sum(where.values())
+
+
+def test_what_a_person_deleted_or_had_loaded_again_is_not_said_to_wait(store: Store, data: Data) -> None:
+    loader = data.load(store)
+    ledger = loader.positions.ledger
+    ledger.received = ledger.rejected = ledger.set_aside = 3
+    ledger.damaged_bytes = 5
+    folder = data.folder / "load" / "refused"
+    folder.mkdir()
+    (folder / "b.json").write_bytes(b"[{}]")
+    (folder / "notes.txt").write_text("mine")
+    assert expire(loader, data.folder, 90, NOW_MS) == 0
+    assert (loader.positions.ledger.set_aside, loader.positions.ledger.damaged_bytes) == (1, 0)
+    assert days_aside(read_rules(["*=395", "shop/search=30", "blog=0"]), 90) == 30
+    assert (days_aside([], 90), days_aside(read_rules(["*=20"]), 0), days_aside([], 0)) == (90, 20, 0)
 
 
 def test_a_table_that_refuses_everything_costs_a_bounded_number_of_inserts_a_batch(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plan.plan_examples import examples
 from plan.plan_generated import NOW_MS, judged, kinds_plan, ran
 from plan.test_plan_property_based import SCALARS, VALUES, members
 
@@ -21,6 +22,7 @@ from collector.plan.model import EventPlan, Plan
 from collector.plan.pattern import PatternError, translate
 
 EXAMPLE = Path(__file__).parent / "example"
+WORKED = Path(__file__).parent / "worked"
 
 Event = tuple[str, int, Any]
 
@@ -110,7 +112,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Path]:
     return plan, module_of(plan, folder)
 
 
-@pytest.mark.parametrize("folder", [DEFAULT_PLAN_DIR, EXAMPLE], ids=["shipped", "example"])
+@pytest.mark.parametrize("folder", [DEFAULT_PLAN_DIR, EXAMPLE, WORKED], ids=["shipped", "example", "worked"])
 def test_the_plans_own_tests_give_the_same_classes_and_paths_in_the_browser(folder: Path, tmp_path: Path) -> None:
     plan = load_plan(folder)
     tests = [(event, test) for event in planned(plan) for test in event.tests]
@@ -136,7 +138,7 @@ def test_whatever_is_sent_the_words_are_the_collectors(kinds: tuple[Plan, Path])
         event=st.one_of(documents),
         strangers=st.dictionaries(NAMES, hard, max_size=4),
     )
-    @settings(max_examples=300, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=examples(150), deadline=None, derandomize=True, database=None)
     def collect(event: Event, strangers: dict[str, Any]) -> None:
         name, major, document = event
         events.append((name, major, {**document, **strangers} if isinstance(document, dict) else document))
@@ -156,7 +158,7 @@ def test_whatever_is_sent_the_words_are_the_collectors(kinds: tuple[Plan, Path])
         "undeclared_pii",
     }
     assert sum(not violations for violations in found) > 50
-    assert sum(len(violations) > 3 for violations in found) > 20
+    assert sum(len(violations) > 3 for violations in found) > 10
 
 
 @pytest.mark.parametrize(
@@ -213,7 +215,7 @@ def test_a_pattern_means_in_the_browser_what_it_means_in_the_collector() -> None
     patterns: list[str] = []
 
     @given(pattern=st.text(alphabet="ab^$|()[]{},*+?.\\dsw-1&~/]}", min_size=1, max_size=9))
-    @settings(max_examples=1_500, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=examples(400), deadline=None, derandomize=True, database=None)
     def collect(pattern: str) -> None:
         try:
             patterns.append(translate(pattern, 20))
@@ -221,7 +223,7 @@ def test_a_pattern_means_in_the_browser_what_it_means_in_the_collector() -> None
             return
 
     collect()
-    assert len(patterns) > 300
+    assert len(patterns) > 80
     script = """
       const chunks = []; for await (const chunk of process.stdin) chunks.push(chunk);
       const [sources, texts] = JSON.parse(Buffer.concat(chunks).toString());

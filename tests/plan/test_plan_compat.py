@@ -319,6 +319,11 @@ PLANS: dict[str, tuple[str, str, list[str]]] = {
     "naming": ("", "naming: {reserved: [id]}", ["NAMING_CHANGED"]),
     "what happens to unknown events": ("", "enforce: {unknown_event: quarantine}", ["ENFORCEMENT_CHANGED"] * 2),
     "an environment": ("", "environments: {dev: {enforce: {constraint: flag}}}", ["ENFORCEMENT_CHANGED"] * 2),
+    "who is told": (
+        "environments: {dev: {report: ci}}",
+        "environments: {dev: {report: browser_console}}",
+        ["WORDS_CHANGED"],
+    ),
     "a lower limit": ("", "limits: {max_event_bytes: 1000}", ["LIMIT_LOWERED"]),
     "a higher limit": ("", "limits: {max_event_bytes: 40000}", ["LIMIT_RAISED"]),
     "another limit": ("", "limits: {max_extra_properties: 3}", ["WORDS_CHANGED"]),
@@ -359,26 +364,21 @@ def test_removing_an_event_is_asked_for_in_plan_yaml(compared: Comparing, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("old", "stated", "bump", "expected"),
+    ("old", "bump", "expected"),
     [
-        ("1.4.2", "1.4.2", Bump.NONE, "1.4.2"),
-        ("1.4.2", "1.4.2", Bump.PATCH, "1.4.3"),
-        ("1.4.2", "1.4.2", Bump.MINOR, "1.5.0"),
-        ("1.4.2", "1.4.2", Bump.MAJOR, "2.0.0"),
-        ("1.4.2", "2.0.0", Bump.MAJOR, "2.0.0"),
-        ("1.4.2", "2.0.0", Bump.PATCH, "2.0.0"),
-        ("1.4.2", "1.5.0", Bump.PATCH, "1.5.0"),
-        ("1.4.2", "1.4.9", Bump.MINOR, "1.5.0"),
-        ("1.9.0", "1.9.0", Bump.MINOR, "1.10.0"),
+        ("1.4.2", Bump.NONE, "1.4.2"),
+        ("1.4.2", Bump.PATCH, "1.4.3"),
+        ("1.4.2", Bump.MINOR, "1.5.0"),
+        ("1.4.2", Bump.MAJOR, "2.0.0"),
+        ("1.9.0", Bump.MINOR, "1.10.0"),
     ],
 )
-def test_the_version_is_computed_or_what_the_file_asks_if_that_is_more(
-    old: str, stated: str, bump: Bump, expected: str
-) -> None:
-    assert next_version(old, stated, bump) == expected
+def test_the_version_is_computed(old: str, bump: Bump, expected: str) -> None:
+    assert next_version(old, bump) == expected
 
 
 OLD = {"events/e.yaml": event("a: {type: string}", version="1.2.0")}
+HEAD11 = HEAD.replace("1.0.0", "1.1.0")
 FROZEN = "event: e@1\nversion: 1.2.0\nproperties:\n  a: {type: string, maxLength: 4096}\n"
 
 
@@ -403,9 +403,44 @@ def test_a_new_major_that_drops_the_old_one_is_not_asked_for(compared: Comparing
     assert changes.refused
 
 
-def test_the_minor_and_patch_that_somebody_typed_do_not_matter(compared: Comparing) -> None:
-    changes = compared(OLD, {"events/e.yaml": event("a: {type: string}\nb: {type: string}", version="1.2.1")})
-    assert changes.events["e"].next == "1.3.0"
+@pytest.mark.parametrize("stated", ["1.2.1", "1.3.1", "1.9.0", "3.0.0", "2.1.0"])
+def test_a_version_that_somebody_typed_is_refused_in_a_sentence_that_says_the_computed_one(
+    tmp_path: Path, stated: str
+) -> None:
+    old = write(tmp_path / "a", OLD)
+    new = write(tmp_path / "b", {"events/e.yaml": event("a: {type: string}\nb: {type: string}", version="1.2.0")})
+    events = {"e": replace(new.events["e"], version=stated, major=int(stated[0]))}
+    typed = compare(old, replace(new, events=events), released=old)
+    (error,) = typed.errors
+    computed = "1.3.0 (minor, after 1.2.0)" if stated.startswith("1") else "2.0.0 (major, after 1.2.0)"
+    assert (error.rule, typed.refused) == ("VERSION_TYPED", True)
+    assert error.sentence == (
+        f"its file states {stated}, computed is {computed}; put 1.2.0 back, as a release writes the next version, or "
+        "ask for a new major with 2.0.0"
+    )
+    (error,) = compare(old, replace(new, version=stated), released=old).errors
+    assert error.sentence.startswith(f"plan.yaml states {stated}, computed is ")
+
+
+def test_versions_are_held_against_the_release_they_follow_not_against_what_is_compared(tmp_path: Path) -> None:
+    first = write(tmp_path / "a", {"events/e.yaml": event("a: {type: string}")})
+    wider = event("a: {type: string}\nb: {type: string}")
+    second = write(tmp_path / "b", {"events/e.yaml": wider.replace("1.0.0", "1.1.0"), "plan.yaml": HEAD11})
+    words = wider.replace("1.0.0", "1.1.1") + "description: Words.\n"
+    third = write(tmp_path / "c", {"events/e.yaml": words, "plan.yaml": HEAD11.replace("1.1.0", "1.1.1")})
+    # Two releases lie between: 1.1.1 is right, and it is what the event is at.
+    both = compare(first, third, released=third)
+    assert (both.refused, both.events["e"].computed, both.events["e"].next) == (False, "1.1.0", "1.1.1")
+    assert rules(compare(first, third, released=first)).count("VERSION_TYPED") == 2
+    assert rules(compare(first, third, released=second)) == rules(both)  # a cut release wrote what is computed
+
+
+def test_what_no_rule_names_still_gets_another_version(tmp_path: Path) -> None:
+    old = write(tmp_path / "a", {"events/e.yaml": event("n: {type: number, minimum: 1}")})
+    same = write(tmp_path / "b", {"events/e.yaml": event("n: {type: number, minimum: 1.0}")})
+    changes = compare(old, same, released=old)
+    assert rules(changes) == ["WORDS_CHANGED"]
+    assert (changes.events["e"].next, changes.plan.next) == ("1.0.1", "1.0.1")
 
 
 def test_a_lowered_version_is_an_error(compared: Comparing) -> None:
@@ -453,8 +488,12 @@ def test_a_change_of_accept_falls_under_its_rule(
         FROZEN.replace("{type: string, maxLength: 4096}", "{type: string, maxLength: 4096, description: Words.}"),
         FROZEN + "  b: {type: string}\n",
         FROZEN + "semantic: {conversion: macro}\n",
+        FROZEN + "description: Words.\n",
+        FROZEN + "sampling: {rate: 0.5}\n",
+        FROZEN + "enforce: {constraint: flag}\n",
+        FROZEN + "tests: [{valid: {a: x}}]\n",
     ],
-    ids=["bound", "words", "property", "meaning"],
+    ids=["bound", "words", "property", "meaning", "description", "sampling", "rules", "tests"],
 )
 def test_a_frozen_major_may_not_change(compared: Comparing, edit: str) -> None:
     changes = compared(accepting("{major: 1}"), accepting("{major: 1}", edit))
@@ -526,6 +565,35 @@ def test_an_optional_property_that_senders_contradict_is_a_major(
         {"events/e.yaml": event("a: {type: string}")}, {"events/e.yaml": after}, seen={"f": {"b": seen}}
     )
     assert rules(unrelated) == ["PROPERTY_ADDED"]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "contradicted"),
+    [
+        ("items/*/colour", "string", True),
+        ("items/*/colour", "integer", False),
+        ("box/colour", "string", True),
+        ("colour", "string", False),
+        ("items/colour", "string", False),
+        ("by_key/red/colour", "string", True),
+        ("by_key/*/colour", "string", True),
+        ("box/a~1b", "string", True),
+    ],
+)
+def test_a_nested_name_that_was_seen_with_another_type_needs_a_major(
+    compared: Comparing, path: str, kind: str, contradicted: bool
+) -> None:
+    def files(more: str) -> dict[str, str]:
+        inner = f"{{type: object, properties: {{a: {{type: string}}{more}}}}}"
+        members = f"items: {{type: array, items: {inner}}}\nbox: {inner}\nby_key: {{type: map, values: {inner}}}"
+        return {"plan.yaml": HEAD + 'naming: {properties: "^."}\n', "events/e.yaml": event(members)}
+
+    added = files(', colour: {type: integer}, "a/b": {type: integer}')
+    changes = compared(files(""), added, seen={"e": {path: [kind]}})
+    found = [one for one in changes.findings if one.rule == "SEEN_WITH_OTHER_TYPE"]
+    assert (bool(found), changes.refused) == (contradicted, contradicted)
+    if found:
+        assert found[0].pointer == f"/properties/{path.replace('/red/', '/*/')}"
 
 
 def test_an_alias_that_was_seen_with_another_type_counts_too(compared: Comparing) -> None:
@@ -696,7 +764,7 @@ WHOLES: dict[str, Any] = {
 # What a release writes, where it was read, and what is compared as frozen majors above. A version alone is no change.
 PASSED_OVER = {
     "EventPlan": {"name", "version", "hash"},
-    "Plan": {"hash", "folder", "history"},
+    "Plan": {"hash", "folder", "history", "unreleased"},
     "Type": set(),
     "Property": set(),
 }

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from msgspec.structs import replace
+from plan.hindsight import site, track
 
 from collector.cli.plan.check import check
 from collector.cli.plan.diff import diff
 from collector.cli.plan.release import release
 from collector.cli.plan.test import test as run_tests
-from collector.plan import PlanError, load_plan
+from collector.clock import now_ms
+from collector.plan import PlanError, load_plan, read_plan
 from collector.publish import record_version
 from collector.store import Store
 
@@ -205,6 +207,103 @@ def test_what_is_live_is_asked_of_a_server_where_there_is_no_data_directory(
     with pytest.raises(PlanError, match=r"the live plan is not one that this Footfall reads .*format 2"):
         run(diff, *arguments)
     assert not (tmp_path / "none").exists()
+
+
+INNER = (
+    "  box: {properties: {shade: {type: integer}, free: {type: map, values: {type: string}}, "
+    "parts: {type: array, items: {properties: {n: {type: integer}}}}}}"
+)
+ITEMS = "\n  items: {type: array, items: {properties: {sku: {type: string}%s}}}"
+
+
+def test_stored_events_are_asked_before_a_release_where_they_can_be(
+    repository: Path, tmp_path: Path, dsn: str, store: Store
+) -> None:
+    folder = repository / "schemas"
+    event = folder / "events/e.yaml"
+    edit(event, "  a: {type: string}", "  a: {type: string}" + ITEMS % "")
+    config = tmp_path / "footfall.toml"
+    config.write_text(f'clickhouse = "{dsn}"\ndata = "{tmp_path / "none"}"\n', "utf-8")
+    asking, alone = ("--config", str(config)), ("--data", str(tmp_path / "nowhere"))
+    assert run(release, str(folder), *alone).return_value == 0
+    plan = read_plan(folder)
+    now = now_ms()
+    record_version(store, plan, now)
+    shop = site(tmp_path, dsn, store, plan)
+    box = {"shade": "dark", "parts": [{"n": 1}, {"n": 1.5}], "free": {"x/y": True}}
+    items = [{"sku": "s"}, {"sku": "s", "size": "L"}]
+    shop.receive(track("e", "m", a="x", colour="red", items=items, box=box), track("banner", "n"), received_ms=now)
+    shop.load()
+
+    # A name that was already sent with another type, also within a list: a major.
+    text = event.read_text("utf-8")
+    edit(event, "  a:", f"  colour: {{type: integer}}\n{INNER}\n  a:")
+    edit(event, "{sku: {type: string}}", "{sku: {type: string}, size: {type: integer}}")
+    for command in (release, check):
+        against = () if command is release else ("--against", "live")
+        found = run(command, str(folder), *asking, *against)
+        assert found.return_value == 1
+        assert "/properties/colour  colour was already sent as string, which an integer does not hold" in found.output
+        assert "/properties/items/*/size  size was already sent as string" in found.output
+        for said in (  # and within an object that was sent whole
+            "/properties/box/shade  box.shade was already sent as string, which an integer",
+            "/properties/box/parts/*/n  box.parts[].n was already sent as number, which an integer",
+            "/properties/box/free/*  box.free[] was already sent as boolean, which a string",
+        ):
+            assert said in found.output
+        unasked = run(command, str(folder), *alone, *(("--against", "lock") if against else ("--dry-run",)))
+        assert unasked.return_value == 0
+        (line,) = [line for line in unasked.output.splitlines() if line.startswith("stored data was not asked")]
+        assert "`footfall plan diff --days 30`" in line
+
+    # A version under which something else was live.
+    for path in (event, folder / "plan.yaml"):
+        path.write_text(text if path is event else HEAD, "utf-8")
+    edit(event, "  a:", "  b2: {type: integer}\n  a:")
+    record_version(store, replace(plan, version="1.1.0", hash=""), now + 1)
+    taken = run(release, str(folder), *asking)
+    assert taken.return_value == 1
+    assert "shop 1.1.0 went live on" in taken.output
+    edit(folder / "plan.yaml", "1.0.0", "2.0.0")
+    assert run(release, str(folder), *asking, "--dry-run").return_value == 0
+
+    # A new event that was sent before it was planned, and another enforcement, are judged by what they would refuse;
+    # they are released by whoever says so, or with a rule that begins on a day.
+    banner = folder / "events/banner.yaml"
+    tighter = "2.0.0\nenforce: {unknown_property: %s}"
+    for number, what in enumerate(("banner (missing_required: 1 of 1)", "e@1 (unknown_property: 1 of 1)")):
+        if number:
+            edit(folder / "plan.yaml", "2.0.0", tighter % "quarantine")
+        else:
+            banner.write_text(
+                "event: banner\nversion: 1.0.0\nproperties: {x: {type: string, required: true}}\n", "utf-8"
+            )
+        words = ((release, ["--dry-run"]), (check, ["--against", "live"]))
+        for command, more in (words[number], words[not number]):
+            told = run(command, str(folder), *asking, *more)
+            assert told.return_value == 1, told.output
+            assert f"the change would newly quarantine 100 % of {what}, of what was stored in the last 7" in told.output
+            assert "take that on with --rejecting" in told.output
+        assert run(command, str(folder), *asking, *more, "--rejecting").return_value == 0
+        if not number:
+            banner.unlink()
+    edit(folder / "plan.yaml", "quarantine", "{action: quarantine, from: 2099-01-01}")
+    assert run(release, str(folder), *asking, "--dry-run").return_value == 0
+    refused = run(release, str(folder), *alone)
+    assert refused.return_value == 1
+    assert "needs a simulation, and no stored events can be asked" in refused.output
+    assert read_plan(folder).version == "1.0.0"
+    assert run(release, str(folder), *alone, "--unsimulated").return_value == 0
+    assert read_plan(folder).version == "2.0.0"
+
+    # What is still sent does not end unseen.
+    edit(folder / "plan.yaml", "enforce: {", "enforce: {unknown_event: quarantine, ")
+    assert run(release, str(folder), *alone, "--unsimulated").return_value == 0
+    event.unlink()
+    edit(folder / "plan.yaml", "2.1.0", "3.0.0")
+    ended = run(release, str(folder), *asking)
+    assert ended.return_value == 1
+    assert "the change would newly quarantine 100 % of e@1 (unknown_event: 1 of 1)" in ended.output
 
 
 # release

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -110,6 +111,15 @@ def test_every_event_property_group_and_journey_of_the_plan_is_there(worked: dic
     log = Page(worked["changelog.html"])
     assert "<b>coupon</b>" in log.text
     assert {"strong", "code", "h3"} <= set(log.tags)
+
+
+def test_the_actions_of_every_environment_are_shown(worked: dict[str, str]) -> None:
+    page = worked["events/page_view.html"]
+    table = page[page.index("What happens to a violation") :]
+    heads = re.findall(r"<th scope[^>]*>(.*?)</th>", table)[:4]
+    assert heads == ["Class", "In prod", "In dev", "In staging"]
+    (row,) = re.findall(r"<tr><td><code>missing_required</code></td>(.*?)</tr>", table)
+    assert re.findall(r"<td>(.*?)</td>", row) == ["quarantine", "flag", "flag"]
 
 
 def test_the_site_needs_no_script_and_nothing_from_elsewhere(worked: dict[str, str]) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
+from plan.plan_examples import examples
 from plan.plan_generated import kinds_plan
 from plan.test_plan_codegen_conformance import HARD
 from plan.test_plan_property_based import VALUES, members
@@ -90,7 +91,7 @@ def test_whatever_is_sent_schema_and_collector_agree(tmp_path: Path) -> None:
     documents = [st.tuples(st.just(event), st.one_of(members(exact[event.name]), VALUES)) for event in events]
 
     @given(event=st.one_of(documents))
-    @settings(max_examples=200, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=examples(60), deadline=None, derandomize=True, database=None)
     def compare(event: Any) -> None:
         planned, document = event
         inexact = [prop for prop in planned.properties if prop not in exact[planned.name]]
@@ -108,7 +109,7 @@ def test_whatever_is_sent_schema_and_collector_agree(tmp_path: Path) -> None:
                 if isinstance(value, str) and re.search("[\ud800-\udfff]", value):
                     continue  # the collector repairs lone surrogates before it looks
                 judges.valid(planned.name, planned.major, {prop.name: value})
-    assert min(seen.values()) > 20
+    assert min(seen.values()) > 8
 
 
 @pytest.mark.parametrize(

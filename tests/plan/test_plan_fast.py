@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET, structs
 from plan.built import compiled, text
+from plan.plan_examples import examples
 
 from collector.plan import CompiledPlan, compile_plan, load_plan
 from collector.plan.check import VERDICTS_MAX, EventCheck
@@ -35,7 +36,7 @@ PLACES = st.integers(0, 6).flatmap(
         PLACES, st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([-0.0, 1e-4, 9e-5, 1.5e-7, -1.5e-7])
     )
 )
-@settings(max_examples=600, deadline=None, derandomize=True)
+@settings(max_examples=examples(150), deadline=None, derandomize=True)
 def test_the_text_of_a_float_is_the_number_as_it_was_sent(number: float) -> None:
     found = plain_text(number)
     exact = Decimal(repr(number))
@@ -47,7 +48,7 @@ def test_the_text_of_a_float_is_the_number_as_it_was_sent(number: float) -> None
 
 
 @given(whole=st.integers(0, 10**16), places=st.one_of(st.just(""), st.from_regex(r"\.[0-9]{1,6}", fullmatch=True)))
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=examples(60), deadline=None, derandomize=True)
 def test_a_number_sent_as_text_is_taken_as_it_is_or_left_to_the_rules(whole: int, places: str) -> None:
     found, exact = plain_text(f"{whole}{places}"), decimal_text(f"{whole}{places}")
     assert found is None or (exact is not None and Decimal(found) == Decimal(exact))

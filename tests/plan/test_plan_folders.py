@@ -6,7 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from collector.cli.plan.init import init
 from collector.paths import DEFAULT_PLAN_DIR
 from collector.plan import Action, check_plan, check_report, compile_plan, load_plan
 from collector.reason import Reason
@@ -48,6 +50,19 @@ def test_page_facts_may_arrive_in_properties_or_not_at_all(event: str) -> None:
     page = b'{"url":"https://a.example/?q=1","path":"/","referrer":"","search":"?q=1","title":"","name":null}'
     assert plan.check(event, None, page).violations == ()
     assert plan.check(event, None, b"{}").violations == ()
+
+
+def test_a_plan_of_ones_own_begins_with_the_one_that_ships(tmp_path: Path) -> None:
+    begun = tmp_path / "My Shop"
+    done = CliRunner().invoke(init, [str(begun)], standalone_mode=False)
+    assert "files into" in done.output, done.output
+    assert check_report(begun).errors == []
+    plan = load_plan(begun)
+    assert (plan.name, plan.events.keys()) == ("my-shop", load_plan(DEFAULT_PLAN_DIR).events.keys())
+    assert (begun / "plan.schema.json").exists()
+    assert not (begun / "plan.lock").exists()
+    again = CliRunner().invoke(init, [str(begun)], standalone_mode=False)
+    assert str(again.exception) == f"{begun} is there and not empty; name another folder"
 
 
 def test_the_example_passes_its_own_tests() -> None:

@@ -238,6 +238,8 @@ def test_the_command_overwrites_nothing_and_says_what_it_did(tmp_path: Path) -> 
         ("avo", '{"events": [5]}', "has no events that Avo would export"),
         ("iglu", '{"type": "object"}', "has no events that Iglu would export"),
         ("jsonschema", '{"type": "string"}', "has no events that JSON Schema would export"),
+        ("jsonschema", "false", "its schema is false, which no value follows"),
+        ("jsonschema", "true", "its schema is true, which any value follows, so it names no property"),
     ],
 )
 def test_a_file_that_is_none_of_theirs_is_one_sentence(product: str, content: str, says: str, tmp_path: Path) -> None:
@@ -248,6 +250,24 @@ def test_a_file_that_is_none_of_theirs_is_one_sentence(product: str, content: st
     assert says in str(done.exception)
     assert len(str(done.exception).splitlines()) == 1
     assert not (tmp_path / "plan").exists()
+
+
+def test_what_an_import_leaves_out_is_said(tmp_path: Path) -> None:
+    closed = tmp_path / "closed.json"
+    closed.write_text('{"type": "object", "properties": {"a": false, "b": {"type": "string"}}}')
+    plan, notes = imported("jsonschema", closed, tmp_path / "out")
+    assert [prop.name for prop in plan.events["closed"].properties] == ["b"]
+    assert notes == ["closed.a: its schema is false, which no value follows; it was left out"]
+    for name, content, says in (
+        ("rules.json", '{"rules": {"events": [{"name": 5, "rules": {}}]}}', "the name of a rule is 5, not text"),
+        ("open.csv", 'Event Name,Property Name\n"Order,x\n', "is not CSV in UTF-8 (unexpected end of data)"),
+    ):
+        path = tmp_path / name
+        path.write_text(content)
+        with pytest.raises(ImportFailed) as raised:
+            read("segment", path, snake_case)
+        assert says in str(raised.value)
+        assert "\n" not in str(raised.value)
 
 
 def test_hostile_names_and_shapes_still_make_a_plan_that_passes(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 from plan.built import event, number, plan_of, text
+from plan.plan_examples import examples
 
 from collector.plan import Checked, CompiledPlan, Plan, compile_plan, load_plan
 from collector.plan.check import EventCheck
@@ -123,7 +124,7 @@ for one in checks(WALKING, PLAN).values():
 
 
 @given(sent=documents(), handled=st.booleans())
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=examples(100), deadline=None, derandomize=True)
 def test_where_a_decoder_finds_nothing_the_rules_find_nothing(sent: tuple[str, bytes], handled: bool) -> None:
     name, document = sent
     mine, theirs = STRICT.find(name, None), WALKING.find(name, None)

@@ -168,7 +168,7 @@ CASES: dict[str, tuple[dict[str, str], str, str]] = {
     ),
     "alike events": (
         {f"events/x/{name}.yaml": f"event: {name}\nversion: 1.0.0\n" for name in ("sign_up", "signup")},
-        "events/x/signup.yaml:1:1",
+        "events/x/signup.yaml:1:8",
         'the events "sign_up" and "signup"',
     ),
     "event named otherwise": ({E: "event: f\nversion: 1.0.0\n"}, f"{E}:1:8", 'named e.yaml, its event is "f"'),
@@ -390,7 +390,7 @@ CASES: dict[str, tuple[dict[str, str], str, str]] = {
     "no mapping": ({E: "- a\n"}, f"{E}:1:1", "does not hold a mapping"),
     "empty file": ({E: ""}, f"{E}:1:1", "the file is empty"),
     "control character": ({E: "event: e\x07\n"}, f"{E}:1:1", "this is not YAML"),
-    "nested deeply": ({E: "event: " + "[" * 400 + "]" * 400}, f"{E}:1:1", "nested too deeply"),
+    "nested deeply": ({E: "event: " + "[" * 400 + "]" * 400}, f"{E}:1:107", "nested too deeply"),
     "large file": ({E: "#" * 300_000}, f"{E}:1:1", "300,000 bytes, the limit is 262,144"),
     "yml": ({"events/core/e.yml": EVENT}, "events/core/e.yml:1:1", "rename this one to e.yaml"),
     "unknown folder": ({"event/e.yaml": EVENT}, "event/e.yaml:1:1", 'did you mean "events"?'),
@@ -411,12 +411,12 @@ CASES: dict[str, tuple[dict[str, str], str, str]] = {
     "alike journeys": (
         {f"journeys/{name}.yaml": f"journey: {name}\nkey: user_id\nsteps: [{{event: e}}]\n" for name in ("a_b", "ab")}
         | {E: EVENT},
-        "journeys/ab.yaml:1:1",
+        "journeys/ab.yaml:1:10",
         'the journeys "a_b" and "ab"',
     ),
     "alike groups": (
         {f"groups/{name}.yaml": f"group: {name}\nproperties: {{}}\n" for name in ("a_b", "ab")},
-        "groups/ab.yaml:1:1",
+        "groups/ab.yaml:1:8",
         'the groups "a_b" and "ab"',
     ),
 }
@@ -452,6 +452,75 @@ def test_all_mistakes_are_listed_at_once_in_the_order_of_files_and_lines(write_p
         "events/a/two.yaml:3:7",
         "types.yaml:2:33",
     ]
+
+
+def nested(levels: int) -> str:
+    """An object in an object, each on lines of its own."""
+    return "".join(f"{'  ' * level}properties:\n{'  ' * level} a:\n" for level in range(levels)) + (
+        "  " * levels + "type: string\n"
+    )
+
+
+GOODS = "group: goods\nproperties:\n  worth: {{type: {}}}\n"
+
+ONE_ERROR: dict[str, tuple[dict[str, str], str, str]] = {
+    # What follows from a mistake, or says it again, is not told.
+    "minimum nan": (prop("{type: number, minimum: .nan}"), f"{E}:4:30", "a number that JSON does not have"),
+    "minimum inf": (prop("{type: integer, minimum: -.inf}"), f"{E}:4:31", "a number that JSON does not have"),
+    "long minimum": (prop(f"{{type: integer, minimum: {'9' * 23}}}"), f"{E}:4:31", "more than 64 bits"),
+    "sampling of nothing": (event("sampling: {rate: 0}"), f"{E}:3:18", "above 0 and at most 1, this is 0"),
+    "sampling of too much": (event("sampling: {rate: 1.5}"), f"{E}:3:18", "above 0 and at most 1, this is 1.5"),
+    "properties but for case": (
+        event("properties:\n  productId: {type: string}\n  product_id: {type: string}"),
+        f"{E}:4:3",
+        'the properties "productId" and "product_id" are the same but for case',
+    ),
+    "properties of a nested object": (
+        event("properties:\n  a: {type: object, properties: {b_c: {type: string}, bC: {type: string}}}"),
+        f"{E}:4:55",
+        'the properties "b_c" and "bC" are the same but for case',
+    ),
+    "events but for case": (
+        {f"events/{folder}/{name}.yaml": f"event: {name}\nversion: 1.0.0\n" for folder, name in
+         (("a", "Sign_up"), ("b", "sign_up"))},
+        "events/a/Sign_up.yaml:1:8",
+        'the events "Sign_up" and "sign_up" are the same but for case',
+    ),
+    "200 levels": ({E: EVENT + nested(200)}, f"{E}:105:", "deeper than 50 levels"),
+    "60 levels": (
+        {E: EVENT + "properties: " + "{a: {properties: " * 60 + "{}" + "}}" * 60}, f"{E}:3:", "deeper than 50 levels"
+    ),
+    "60 types": (
+        {"types.yaml": "types:\n" + "".join(f"  t{n:02}: {{type: array, items: t{n + 1:02}}}\n" for n in range(60))
+         + "  t60: {type: string}\n"},
+        "types.yaml:",
+        "deeper than 50 levels",
+    ),
+    "a group that is not known, with what it would have": (
+        event("use: [goods]\nsemantic: {value: worth}"), f"{E}:3:7", 'the group "goods" is not known',
+    ),
+    "a type that is not known, of a value": (
+        {"groups/goods.yaml": GOODS.format("mony")} | event("use: [goods]\nsemantic: {value: worth}"),
+        "groups/goods.yaml:3:17", 'the type "mony" is not known',
+    ),
+    "types that cannot be read, with a journey": (
+        {"types.yaml": "types: {\n  x: [", "groups/goods.yaml": GOODS.format("money"),
+         "journeys/j.yaml": "journey: j\nkey: user_id\nsteps: [{event: e}]\ninvariants: ['e.worth > 1']\n"}
+        | event("use: [goods]\nsemantic: {value: worth}"),
+        "types.yaml:2:", "this is not YAML",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "place", "sentence"), ONE_ERROR.values(), ids=ONE_ERROR.keys())
+def test_one_mistake_is_one_error(write_plan: WriteFolder, files: dict[str, str], place: str, sentence: str) -> None:
+    folder = write_plan(files)
+    with pytest.raises(PlanError) as raised:
+        load_plan(folder)
+    (line,) = str(raised.value).splitlines()
+    assert line.startswith(f"{folder}/{place}")
+    assert sentence in line
+    assert ":1:1:" not in line
 
 
 def test_a_faulty_type_is_named_once_however_often_it_is_used(write_plan: WriteFolder) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from collector.plan import CompiledPlan, LivePlan, Plan, PlanError, load_plan, write_lock
+from collector.plan import CompiledPlan, LivePlan, Plan, PlanError, load_plan, read_plan, write_lock
 from collector.plan.live import LOOK_SECONDS
 from collector.plan.model import EventPlan
 
@@ -123,6 +123,23 @@ def test_a_folder_without_a_lock_is_compiled_once_and_says_what_an_edit_needs(
     write_lock(PLAN, tmp_path / "plan.lock")
     assert live.look() is not None
     assert live.said["version"] == "3.2.0"
+
+
+def test_files_that_were_not_released_never_share_a_version(tmp_path: Path) -> None:
+    """Whoever edits them under one version gets another label for each content; a release has the bare version."""
+    labels, hashes = [], []
+    for words in ("All events.", "Every event."):
+        (tmp_path / "plan.yaml").write_text(f"format: 1\nplan: p\nversion: 1.4.0\ndescription: {words}\n", "utf-8")
+        live = LivePlan(tmp_path)
+        assert read_plan(tmp_path).label == live.said["version"] == live.compiled.version
+        labels.append(live.said["version"])
+        hashes.append(live.said["hash"])
+    assert labels == [f"1.4.0+unreleased.{found[:12]}" for found in hashes]
+    assert len(set(labels)) == 2
+    write_lock(load_plan(tmp_path), tmp_path / "plan.lock")
+    assert live.look() is live.compiled, "the same content, and the events of before were under another version"
+    assert live.said == {"name": "p", "version": "1.4.0", "hash": hashes[1]}
+    assert live.compiled.version == "1.4.0"
 
 
 def test_a_process_that_starts_while_the_lock_is_broken_judges_as_its_neighbours(folder: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plan.plan_examples import examples
 
 from collector.plan import Checked, CompiledPlan, compile_plan, load_plan
 from collector.plan.model import EventPlan, Property, Type
@@ -101,7 +102,7 @@ SENT = st.sampled_from(list(PLANS)).flatmap(
 
 def both_ways(event: str, major: int | None, document: bytes) -> tuple[Checked, Checked]:
     """The verdict of check, and that of the rules alone."""
-    one = COMPILED._newest[event] if major is None else COMPILED._majors[event, major]
+    one = COMPILED.newest[event] if major is None else COMPILED._majors[event, major]
     return COMPILED.check(event, major, document), one._walked(document)
 
 
@@ -111,7 +112,7 @@ def encoded(document: Any) -> bytes:
 
 
 @given(sent=SENT)
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 def test_the_fast_path_says_what_the_rules_say(sent: tuple[tuple[str, int | None], Any]) -> None:
     fast, slow = both_ways(*sent[0], encoded(sent[1]))
     assert fast.violations == slow.violations
@@ -122,11 +123,11 @@ def test_the_fast_path_says_what_the_rules_say(sent: tuple[tuple[str, int | None
 
 @pytest.mark.parametrize("key", list(PLANS), ids=str)
 def test_the_documents_above_reach_both_paths(key: tuple[str, int | None]) -> None:
-    check = COMPILED._newest[key[0]] if key[1] is None else COMPILED._majors[key[0], key[1]]
+    check = COMPILED.newest[key[0]] if key[1] is None else COMPILED._majors[key[0], key[1]]
     taken = {True: 0, False: 0}
 
     @given(document=members(PLANS[key].properties))
-    @settings(max_examples=60, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=examples(100), deadline=None, derandomize=True, database=None)
     def count(document: Any) -> None:
         try:
             check._decode(encoded(document))
@@ -142,13 +143,13 @@ def test_the_documents_above_reach_both_paths(key: tuple[str, int | None]) -> No
 @given(
     event=st.sampled_from(list(PLANS)), document=st.one_of(st.binary(max_size=40), st.text(max_size=40).map(str.encode))
 )
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=examples(40), deadline=None, derandomize=True)
 def test_any_bytes_end_as_a_verdict(event: tuple[str, int | None], document: bytes) -> None:
     assert isinstance(COMPILED.check(*event, document), Checked)
 
 
 @given(sent=SENT, cut=st.integers(0, 60), byte=st.integers(0, 255))
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=examples(40), deadline=None, derandomize=True)
 def test_a_damaged_document_ends_as_a_verdict(sent: tuple[tuple[str, int | None], Any], cut: int, byte: int) -> None:
     event, document = sent
     data = bytearray(json.dumps(document).encode())
@@ -160,7 +161,7 @@ def test_a_damaged_document_ends_as_a_verdict(sent: tuple[tuple[str, int | None]
 
 
 @given(pattern=st.text(alphabet="ab^$|()[]{},*+?.\\d-1", max_size=8))
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=examples(100), deadline=None, derandomize=True)
 def test_a_pattern_is_translated_or_refused(pattern: str) -> None:
     try:
         text = translate(pattern, 20)

@@ -7,7 +7,7 @@ import re
 import click
 import pytest
 
-from collector.cli import command
+from collector.cli.main import command
 from collector.paths import DEFAULT_PLAN_DIR
 from collector.plan import keywords
 from collector.plan.changes import RULES, Bump

@@ -10,12 +10,14 @@ from textwrap import dedent
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from msgspec.structs import replace
+from plan.plan_examples import examples
 from plan.test_plan_compat_fuzz import members_drawn
 
 from collector.files import replace_file
 from collector.paths import DEFAULT_PLAN_DIR
 from collector.plan import PlanError, load_plan
 from collector.plan import release as module
+from collector.plan.against import unreleased
 from collector.plan.freeze import frozen_text
 from collector.plan.lock import LOCK_NAME, lock_bytes, read_lock
 from collector.plan.model import (
@@ -216,6 +218,80 @@ def test_a_major_that_nobody_asked_for_is_refused_unless_allowed(folder: Path) -
     assert release(folder, DAY).files == ()
 
 
+@pytest.mark.parametrize(
+    ("path", "typed", "computed"),
+    [
+        ("events/core/search.yaml", "1.1.1", "1.1.0"),
+        ("events/core/search.yaml", "3.0.0", "2.0.0"),
+        ("plan.yaml", "1.2.0", "1.1.0"),
+        ("plan.yaml", "3.0.0", "2.0.0"),
+        ("events/core/click.yaml", "1.0.1", "1.0.0"),
+    ],
+)
+def test_a_typed_version_is_refused_and_nothing_is_written(folder: Path, path: str, typed: str, computed: str) -> None:
+    edit(folder / "events/core/search.yaml", "  sort:", "  page: {type: integer}\n  sort:")
+    edit(folder / path, "version: 1.0.0", f"version: {typed}")
+    before = tree(folder)
+    done = release(folder, DAY, allow_major=True)
+    assert done.refused
+    assert done.changes is not None
+    (error,) = done.changes.errors
+    assert error.rule == "VERSION_TYPED"
+    assert f"states {typed}, computed is {computed}" in error.sentence
+    assert tree(folder) == before
+
+
+def test_no_two_plans_are_released_under_one_version(folder: Path) -> None:
+    """Every edit of a plan, also of what no rule names, moves the version; and back again it moves on."""
+    locks = {read_lock(folder / LOCK_NAME).version: (folder / LOCK_NAME).read_bytes()}
+    edits = [
+        ("plan.yaml", "constraint: quarantine", "constraint: flag"),
+        ("plan.yaml", "plan: shop", "plan: shop\nlimits: {max_extra_properties: 9}"),
+        ("plan.yaml", "version: 1.1.1", "version: 2.0.0"),
+        ("events/core/search.yaml", "results: 42}", "results: 42.0}"),
+        ("events/core/search.yaml", "semantic:", "tags: [x]\nsemantic:"),
+        ("events/core/search.yaml", "tags: [x]\n", ""),
+        ("groups/page.yaml", "maxLength: 99", "maxLength: 199"),
+    ]
+    for path, old, new in edits:
+        edit(folder / path, old, new)
+        done = release(folder, DAY)
+        assert not done.refused, (path, done)
+        lock = (folder / LOCK_NAME).read_bytes()
+        assert locks.setdefault(done.new, lock) is lock, (path, done.new)
+        assert lock == lock_bytes(load_plan(folder))
+    assert len(locks) == len(edits) + 1
+    events = [read_lock(folder / LOCK_NAME).events[name].version for name in ("click", "search")]
+    assert events == ["1.2.0", "1.0.3"]
+
+
+def test_a_lock_that_is_gone_does_not_free_its_version(folder: Path) -> None:
+    lock = (folder / LOCK_NAME).read_bytes()
+    (folder / LOCK_NAME).unlink()
+    before = tree(folder)
+    (failure,) = release(folder, DAY).failures
+    assert "plan.lock is missing" in failure
+    assert "CHANGELOG.md says that 1.0.0 was released" in failure
+    assert tree(folder) == before
+    edit(folder / "plan.yaml", "version: 1.0.0", "version: 2.0.0")
+    assert release(folder, DAY).new == "2.0.0"
+    edit(folder / "plan.yaml", "version: 2.0.0", "version: 1.0.0")
+    (folder / LOCK_NAME).write_bytes(lock)
+    assert not release(folder, DAY).refused
+
+
+def test_files_that_were_edited_after_the_release_are_told_to_whoever_judges_by_the_lock(folder: Path) -> None:
+    lock = read_lock(folder / LOCK_NAME)
+    assert unreleased(folder, lock) == ""
+    click = folder / "events/core/click.yaml"
+    edit(click, "minimum: 0", "minimum: 1")
+    said = unreleased(folder, lock)
+    assert said.endswith("are not what was released as 1.0.0, by which events are judged; run `footfall plan release` first")  # fmt: skip  # noqa: E501 - one sentence
+    edit(click, "minimum: 1", "minimun: 1")
+    assert "have mistakes" in unreleased(folder, lock)
+    assert "\n" not in unreleased(folder, lock)
+
+
 def test_an_old_major_may_be_accepted_later(folder: Path) -> None:
     major(folder, accept="")
     assert release(folder, DAY).refused
@@ -283,7 +359,9 @@ def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 def test_a_damaged_lock_is_one_sentence(folder: Path) -> None:
     (folder / LOCK_NAME).write_bytes((folder / LOCK_NAME).read_bytes().replace(b"red shoes", b"red shoos"))
     damaged = (folder / LOCK_NAME).read_bytes()
-    with pytest.raises(PlanError, match=r"hash.*; take it from version control, or delete it"):
+    with pytest.raises(
+        PlanError, match=r"hash.*; take it from version control, or, to release without comparing, delete"
+    ):
         release(folder, DAY)
     assert (folder / LOCK_NAME).read_bytes() == damaged
 
@@ -385,7 +463,7 @@ def test_a_frozen_file_reads_as_the_event_it_was_made_of(tmp_path: Path) -> None
 
 def test_any_properties_survive_freezing(tmp_path: Path) -> None:
     @given(properties=members_drawn())
-    @settings(max_examples=60, deadline=None, derandomize=True, database=None,
+    @settings(max_examples=examples(20), deadline=None, derandomize=True, database=None,
               suppress_health_check=[HealthCheck.too_slow])  # fmt: skip
     def check(properties: tuple[Property, ...]) -> None:
         # A union's bounds hold for all its members; those drawn for the integers and numbers of one would differ.

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from plan import built
-from plan.hindsight import NOW_MS, SECOND_MS, Site, site, track
+from plan.hindsight import NOW_MS, SAFARI, SECOND_MS, Site, site, track
 
 from collector.hindsight import HindsightError
 from collector.hindsight.failed import Wanted, again, pages, tools_for
@@ -235,15 +235,26 @@ def test_an_event_without_ids_gets_those_under_which_it_was_kept(shop: Site) -> 
     assert shop.store.rows(f"SELECT message_id, visitor_id FROM {shop.store.database}.events") == [kept]
 
 
-def test_an_event_of_a_server_is_not_taken_for_one_of_a_bot(shop: Site) -> None:
-    event = track("noted", "a", note="longer") | {"context": {"userAgent": "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Mobile/15E148 Safari/604.1"}}  # fmt: skip  # noqa: E501 - one user agent
+def test_an_event_is_a_servers_or_a_browsers_by_its_key_and_not_by_what_it_calls_itself(shop: Site) -> None:
+    event = track("noted", "", note="longer") | {"context": {"userAgent": "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Mobile/15E148 Safari/604.1"}}  # fmt: skip  # noqa: E501 - one user agent
     event["originalTimestamp"] = "2026-05-01T00:00:00Z"  # a server may report what was long ago
-    shop.receive(event, is_server=True, user_agent="analytics-python/2.3.2", sentAt="2026-09-21T14:13:20.000Z")
+    library = "python-requests/2.31"
+    sent = {"a": (True, library), "b": (True, SAFARI), "c": (False, library), "of before": (True, library)}
+    for message_id, (is_server, agent) in sent.items():
+        again = event | {"messageId": message_id, "anonymousId": message_id}
+        shop.receive(again, is_server=is_server, user_agent=agent, sentAt="2026-09-21T14:13:20.000Z")
     shop.load()
+    failed = f"{shop.store.database}.failed_events"
+    # Of a row from before it was kept with which key it came, the agent tells.
+    shop.store.command(f"ALTER TABLE {failed} UPDATE sent_with = '' WHERE message_id = 'of before' SETTINGS mutations_sync = 1")  # fmt: skip  # noqa: E501 - one statement
     run(shop, LENIENT)
-    row = row_of(shop, "a")
-    assert (row["is_bot"], row["device_class"]) == (False, "mobile")
-    assert row["event_time"].strftime("%Y-%m-%d") == "2026-05-01"
+    for message_id in ("a", "b", "of before"):
+        row = row_of(shop, message_id)
+        assert (row["is_bot"], row["device_class"]) == (False, "mobile"), message_id
+        assert row["event_time"].strftime("%Y-%m-%d") == "2026-05-01", message_id
+    row = row_of(shop, "c")
+    assert (row["is_bot"], row["bot_reason"]) == (True, "http_client")
+    assert row["event_time"].strftime("%Y-%m-%d") > "2026-05-01"
 
 
 def test_what_the_plan_drops_is_counted_and_not_stored(shop: Site) -> None:

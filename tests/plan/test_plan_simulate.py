@@ -14,7 +14,9 @@ from collector.hindsight.failed import tools_for
 from collector.hindsight.trial import Span, Trial, restored, try_plan
 from collector.hindsight.trial_text import as_json, as_markdown, as_text, percent
 from collector.plan import compile_plan
-from collector.plan.model import Action, EventPlan, Plan, Rule, Semantic, Type
+from collector.plan.lock import sealed
+from collector.plan.model import Action, EventPlan, Plan, Rule, Sampling, Semantic, Type
+from collector.publish import record_version
 from collector.store import Store
 
 
@@ -136,6 +138,28 @@ def test_a_sunset_takes_all_events_of_a_version(shop: Site, action: Action, chan
     assert cases(tried(shop, plan)) == {("bought", 2, change, "sunset_version"): (4, 4)}
 
 
+def test_ends_to_come_and_consent_that_is_lacking_are_told_and_judge_nothing(shop: Site) -> None:
+    shop.receive(track("bought", "a", n=1), track("bought", "b", n=2))
+    shop.load()
+    now = datetime.datetime.fromtimestamp(NOW_MS / 1000, datetime.UTC).date()
+    ending = built.plan_of(bought(sunset=now + DAY))
+    trial = tried(shop, ending)
+    (note,) = trial.notes
+    assert f"bought@2 ends: from {now + DAY} on such events are quarantined, and 2 were stored" in note
+    assert cases(trial) == {}
+    then = tried(shop, ending, now_ms=NOW_MS + 86_400_000)
+    assert (then.notes, then.counted("quarantined")) == ([], 2)
+    endless = built.rules({"sunset_version": Action.ALLOW})
+    assert tried(shop, built.plan_of(bought(sunset=now + DAY, rules=endless))).notes == []
+
+    # Consent is told, too: of those that state any, how many lack what the plan needs by now.
+    for message_id, consent in (("c", {"analytics": True}), ("d", {"analytics": True, "ads": True}), ("e", "granted")):
+        shop.receive(track("bought", message_id, n=1), context={"consent": consent})
+    shop.load()
+    (note,) = tried(shop, built.plan_of(bought(consent=("ads",)))).notes
+    assert "bought@2 needs consent to ads: 1 of 5 stored events state consent, but not to that" in note
+
+
 def test_environments_have_their_own_rules(shop: Site) -> None:
     rules = built.rules({}, dev={"constraint": Action.FLAG})
     shop.receive(track("bought", "a", n=9))
@@ -153,6 +177,47 @@ def test_handled_personal_data_is_not_taken_for_a_violation(shop: Site) -> None:
     shop.receive(track("bought", "a", mail="a@b.example"), tools=shop.tools_of(built.plan_of(hashed)))
     shop.load()
     assert cases(tried(shop, built.plan_of(hashed))) == {}
+
+
+def test_what_was_found_wrong_with_a_hashed_value_stands_in_a_simulation(shop: Site) -> None:
+    """Flagged or refused: only the hash of what was no address is left, and a hash breaks no rule."""
+
+    def plan(action: Action, **facts: Any) -> Plan:
+        mail = built.text("mail", "sha256", max_length=9, **facts)
+        event = built.event(mail, name="bought", rules=built.rules({"constraint": action}))
+        return sealed(built.plan_of(event))
+
+    flagging, refusing = plan(Action.FLAG), plan(Action.QUARANTINE)
+    shop.receive(track("bought", "a", mail="no address"), track("bought", "b", mail="a@b.nl"),
+                 tools=shop.tools_of(flagging))  # fmt: skip
+    shop.receive(track("bought", "c", mail="no address"), tools=shop.tools_of(refusing))
+    shop.load()
+    # The plan that stored them is known neither by hash nor by version: its properties are taken for the same.
+    assert cases(tried(shop, flagging)) == {("bought", 2, "accepted", "constraint"): (1, 1)}
+    assert cases(tried(shop, refusing)) == {("bought", 2, "quarantined", "constraint"): (1, 2)}
+    assert cases(tried(shop, plan(Action.ALLOW)))["bought", 2, "cleared", "constraint"] == (1, 2)
+    # By a plan in plan_versions it is seen that the property became another.
+    record_version(shop.store, flagging, NOW_MS)
+    record_version(shop.store, refusing, NOW_MS + 1)
+    assert cases(tried(shop, flagging)) == {("bought", 2, "accepted", "constraint"): (1, 1)}
+    assert cases(tried(shop, plan(Action.QUARANTINE, min_length=1))) == {
+        ("bought", 2, "cleared", "constraint"): (1, 2),
+        ("bought", 2, "accepted", "constraint"): (1, 1),
+    }
+
+
+def test_another_sample_is_told_in_events(shop: Site) -> None:
+    half = built.plan_of(bought(sampling=Sampling(rate=0.5, by="event")))
+    shop.receive(*(track("bought", f"m{n}", n=n) for n in range(100)), tools=shop.tools_of(half))
+    shop.load()
+    stored = tried(shop, half).totals["bought", 2].stored
+    assert 30 < stored < 70
+    assert tried(shop, half).notes == []
+    whole = tried(shop, FIRST)
+    assert cases(whole) == {}
+    said = f"bought@2: {stored} stored stand for {2 * stored}; in a sample of 1 about {2 * stored} would be stored"
+    assert whole.notes == [said]
+    assert said in as_text(whole, 7, "p")
 
 
 def test_examples_hold_no_personal_data(shop: Site) -> None:

@@ -6,12 +6,15 @@ import datetime
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from plan import built
 from plan.hindsight import NOW_MS, Site, site, track
 from plan.test_plan_replay import LENIENT, run
 
 from collector.hindsight.usage import Counted, Usage, usage
-from collector.plan.model import Accept, Expect, Expected, Plan
+from collector.plan.lock import sealed
+from collector.plan.model import Accept, Environment, Expect, Expected, Plan
+from collector.publish import record_version
 from collector.store import Store
 
 DAY_MS = 86_400_000
@@ -68,10 +71,22 @@ def test_violations_are_counted_by_class_and_place(shop: Site) -> None:
     ]
     assert {one.name: one.count for one in bought.unplanned} == {
         "colour (string)": 1, "colour (integer)": 1, "a/b (boolean)": 1,
-        "items/0/odd (integer)": 1, "items/1/odd (string)": 1,
+        "items/*/odd (integer)": 1, "items/*/odd (string)": 1,
     }  # fmt: skip
     assert (bought.count, bought.flagged, bought.failed) == (2, 2, 2)
     assert bought.failed_share == 0.5
+
+    # An environment that reports to CI allows none of them.
+    assert used(shop).wrong == []
+    strict = structs.replace(PLAN, environments={"staging": Environment(report="ci"), "dev": Environment()})
+    for environment in ("staging", "dev"):
+        shop.receive(track("bought", f"a-{environment}", n=1, colour="red"), track("noted", "fine", note="ok"),
+                     track("noted", f"b-{environment}", note="too long"), environment=environment)  # fmt: skip
+    shop.load()
+    assert used(shop, strict).wrong == [
+        "bought: staging reports to CI, and from there came unknown_property:/properties/colour 1",
+        "noted: staging reports to CI, and from there came constraint:/properties/note 1",
+    ]
 
 
 def test_what_was_replayed_is_no_longer_lost(shop: Site) -> None:
@@ -133,3 +148,12 @@ def test_an_empty_database_has_nothing_wrong(shop: Site) -> None:
     found = used(shop, expecting)
     assert found.wrong == []
     assert found.events["bought"].state == "never seen"
+
+    # Two branches that were released on their own: told for as long as one of them is of the days that are looked at.
+    for days_ago, plan in ((9, PLAN), (8, expecting)):
+        assert record_version(shop.store, sealed(plan), NOW_MS - days_ago * DAY_MS)
+    assert record_version(shop.store, structs.replace(sealed(PLAN), unreleased=True), NOW_MS)
+    assert used(shop, expecting).wrong == []
+    assert record_version(shop.store, sealed(PLAN), NOW_MS)
+    (said,) = used(shop, expecting).wrong
+    assert said.startswith("test 1.2.3 was released 2 times with different content")

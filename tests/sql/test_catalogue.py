@@ -40,7 +40,8 @@ def test_columns_and_examples_are_those_of_the_database(store: Store, dsn: str, 
         assert written["columns"].keys() == VIEWS.keys()
         for name in ("sessions", "transitions", "retention", "forms", "dq_properties"):
             assert types_of(asking, VIEWS[name]) == written["columns"][name]
-            assert asking.rows(f"DESCRIBE ({VIEWS[name].example})")
+            if VIEWS[name].example != f"SELECT * FROM {VIEWS[name].call}":
+                assert asking.rows(f"DESCRIBE ({VIEWS[name].example})")
 
 
 def test_what_views_and_columns_mean_stands_in_the_database(store: Store) -> None:
@@ -57,6 +58,14 @@ def test_what_views_and_columns_mean_stands_in_the_database(store: Store) -> Non
             assert [said[view.name, column.name] for column in view.columns] == [one.says for one in view.columns]
 
 
+def test_times_that_views_name_are_ones_that_a_shard_of_a_cluster_can_read() -> None:
+    """ClickHouse sends it their seconds, and reads other than ten digits as a date (decisions/0014)."""
+    for path in (SQL_DIR / "views").rglob("*.sql"):
+        code = re.sub(r"^\s*--.*$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        for named in re.findall(r"'\d{4}-\d\d-\d\d[^']*'", code):
+            assert "'2001-09-10" <= named < "'2286-11-20", path.name
+
+
 def test_every_view_has_a_question_an_example_and_columns_that_are_explained() -> None:
     for view in VIEWS.values():
         assert view.question.endswith((".", "?")), view.name
@@ -64,15 +73,8 @@ def test_every_view_has_a_question_an_example_and_columns_that_are_explained() -
         named = re.findall(r"(\w+) =", re.sub(r"'[^']*'", "", view.call))
         assert sorted(named) == sorted(one.name for one in view.parameters), f"{view.name}: the example's parameters"
         assert view.columns, f"{view.name} is not in {COLUMNS_FILE}; run this file with --golden"
-    silent = [
-        f"{view.name}.{column.name}"
-        for view in VIEWS.values()
-        for column in view.columns
-        if not column.says and view.room in ("behaviour", "quality")
-    ]
+    silent = [f"{view.name}.{column.name}" for view in VIEWS.values() for column in view.columns if not column.says]
     assert silent == []
-    explained = [bool(column.says) for view in VIEWS.values() for column in view.columns]
-    assert sum(explained) / len(explained) > 0.85
 
 
 HEADER = """\

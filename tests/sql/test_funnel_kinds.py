@@ -18,7 +18,7 @@ from collector.plan.model import Journey, Step
 from collector.publish import record_version
 from collector.store import Store, StoreError
 
-USERS = int(os.environ.get("FOOTFALL_TEST_USERS", "400"))
+USERS = int(os.environ.get("FOOTFALL_TEST_USERS", "100"))
 WINDOW_S = 10
 SINCE_MS, UNTIL_MS = START_MS, START_MS + 60_000
 BRUTE_FORCE = {"ordered": chain, "strict": strict_chain, "any_order": set_in_any_order}

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from sql.events import START_MS, Event, filled, insert
 
-from collector.cli import command
 from collector.cli.doctor_data import DataDiagnosis, examine_data
+from collector.cli.main import command
 from collector.names import snake_case
 from collector.query import answer
 from collector.record import FAILED_COLUMNS
@@ -264,12 +264,14 @@ def test_doctor_says_what_is_wrong_with_the_data_and_since_when(store: Store, qu
         events += steady(back, "sign_up", 0 if back < 3 else 20)
         events += steady(back, "wish", 60 if back == 0 else 20)
         events += steady(back, source_id="app", is_bot=[n < (30 if back < 1 else 2) for n in range(40)])
+        held = {"received_at": NOW_MS - back * DAY_MS - 1}
         sent = [NOW_MS - back * DAY_MS + clock - n * (DAY_MS // 40) for n in range(40)]
         events += steady(back, source_id="kiosk", sent_at=sent)
         events += steady(back, source_id="old", times=40 if back > 5 else 0)
         events += steady(back, source_id="thin", times=40 if back > 2 else 6)
         events += steady(back, "twice", 20, source_id="web", message_id=[f"{back}-{n // 2}" for n in range(20)])
         events += steady(back, "late", 20, source_id="web", received_at=NOW_MS - back * DAY_MS - 1)
+        events += steady(back, "page_view", 20, source_id="slow", **held if back < 2 else {})
     insert(store, events, "steady")
     insert_failed(
         store,
@@ -310,6 +312,8 @@ SAYS = [
     "most often wrong_type at /properties/colour; see failed_events",
     "shop: wish came 60 times in 24 hours where 20 were to be expected, more than twice since 2026-04-14 12:00 UTC; "
     "look whether something sends it twice",
+    "slow: 95% of its events in 24 hours came more than an hour late (19 events), since 2026-04-13 12:00 UTC; "
+    "look at what holds them back",
     "thin: its events came 6 times in 24 hours where 40 were to be expected, less than half since 2026-04-12 "
     "12:00 UTC; look at what sends it",
     "web: 50% of twice in 24 hours were stored before (10 events) and count double, for 14 days or more; "

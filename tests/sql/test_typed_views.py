@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec import structs
 from plan.built import event, rules
 from sql.events import Event, filled, insert
 
@@ -21,7 +22,7 @@ from collector.cli.publisher import Publisher
 from collector.migrate import migrate, pending
 from collector.paths import DEFAULT_PLAN_DIR
 from collector.plan import Plan, load_plan
-from collector.plan.lock import write_lock
+from collector.plan.lock import sealed, write_lock
 from collector.plan.model import Accept, Column, Pii, Property, Semantic, Type, Upcast
 from collector.plan.values import literal
 from collector.plan.views import ENVELOPE
@@ -393,7 +394,9 @@ def shipped() -> Iterator[Plan]:
     yield load_plan(DEFAULT_PLAN_DIR)
 
 
-def test_a_version_is_written_once_and_again_when_it_comes_back(store: Store, dsn: str, shipped: Plan) -> None:
+def test_a_version_is_written_once_and_again_when_it_comes_back(
+    store: Store, dsn: str, shipped: Plan, caplog: pytest.LogCaptureFixture
+) -> None:
     other = plan_of(PURCHASE, version="9.0.0")
     assert record_version(store, shipped, 1_000) is True
     assert record_version(store, shipped, 2_000) is False
@@ -405,6 +408,20 @@ def test_a_version_is_written_once_and_again_when_it_comes_back(store: Store, ds
         f"SELECT version, toUnixTimestamp64Milli(live_from) FROM {store.database}.plan_versions ORDER BY 2"
     )
     assert found == [(shipped.version, 1_000), ("9.0.0", 1_001), (shipped.version, 4_000)]
+
+    # No version stands for two plans unseen: what nobody released has its hash in its version, two releases that never
+    # met are told.
+    edits = [sealed(plan_of(event(prop(name)))) for name in ("x", "y")]
+    for plan in edits:
+        assert record_version(store, structs.replace(plan, unreleased=True), 5_000)
+    assert record_version(store, edits[1], 5_000), "the same content, released"
+    assert caplog.messages == []
+    assert record_version(store, edits[0], 5_000)
+    (said,) = caplog.messages
+    assert "two branches were released on their own" in said
+    labels = [f"1.0.0+unreleased.{plan.hash[:12]}" for plan in edits]
+    found = store.rows(f"SELECT version FROM {store.database}.plan_versions ORDER BY live_from LIMIT 3, 9")
+    assert [version for (version,) in found] == [*labels, "1.0.0", "1.0.0"]
 
 
 def test_the_live_plan_can_be_selected(store: Store, shipped: Plan) -> None:
@@ -430,17 +447,18 @@ def test_the_view_that_the_plan_names_is_there(store: Store, shipped: Plan) -> N
     assert named == views(store)
 
 
-def test_collectors_that_publish_at_once_all_come_up(dsn: str, shipped: Plan) -> None:
+def test_collectors_that_publish_at_once_all_come_up(store: Store, dsn: str, shipped: Plan) -> None:
+    """Where tables and views are there; that they may start on an empty database, tests/test_migrate.py shows."""
+
     def start(_: int) -> None:
-        with closing(Store(dsn)) as store:
-            migrate(store, plan=shipped)
-            record_version(store, shipped, 1_000)
+        with closing(Store(dsn)) as one:
+            migrate(one, plan=shipped)
+            record_version(one, shipped, 1_000)
 
     with ThreadPoolExecutor(max_workers=3) as pool:
         list(pool.map(start, range(3)))
-    with closing(Store(dsn)) as store:
-        assert pending(store, plan=shipped) == []
-        assert store.rows(f"SELECT count() FROM {store.database}.plan_versions") == [(1,)]
+    assert pending(store, plan=shipped) == []
+    assert store.rows(f"SELECT count() FROM {store.database}.plan_versions") == [(1,)]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from collector.config import ConfigError, Settings, load_settings, masked
+from collector.store import Cluster, Store, StoreError
 
 
 def from_file(tmp_path: Path, text: str, environment: dict[str, str] | None = None, **flags: Any) -> Settings:
@@ -65,7 +66,7 @@ def test_variables_of_others_do_not_count() -> None:
         ('port = "80"', "port"),
         ("port = 99999", "port"),
         ("port = true", "port"),
-        ("workers = 0", "workers"),
+        ("workers = -1", "workers"),
         ("workers = 1.5", "workers"),
         ("host = 5", "host"),
         ('host = ""', "host"),
@@ -74,6 +75,9 @@ def test_variables_of_others_do_not_count() -> None:
         ("trusted_proxies = [5]", "trusted_proxies"),
         ('trusted_proxies = ["10.0.0.0/33"]', "trusted_proxies"),
         ('trusted_proxies = ["proxy"]', "trusted_proxies"),
+        ('clickhouse_shards = ["ch1:8123"]', "clickhouse_shards"),
+        ('clickhouse_shards = ["http://me:secret@ch1:8123"]', "http://me:***@ch1:8123"),
+        ('clickhouse_cluster = "it\'s"', "clickhouse_cluster"),
         ('clickhouse = "tcp://localhost"', "clickhouse"),
         ('clickhouse = "http://[::1"', "clickhouse"),
         ("load_rows_max = 0", "load_rows_max"),
@@ -93,7 +97,7 @@ def test_a_bad_value_in_a_file_is_named_with_the_file(tmp_path: Path, text: str,
         ("FOOTFALL_PORT", "many"),
         ("FOOTFALL_PORT", ""),
         ("FOOTFALL_PORT", "99999"),
-        ("FOOTFALL_WORKERS", "0"),
+        ("FOOTFALL_WORKERS", "65"),
         ("FOOTFALL_DATA", ""),
         ("FOOTFALL_TRUSTED_PROXIES", "10.0.0.0/8,proxy"),
         ("FOOTFALL_CLICKHOUSE", "localhost"),
@@ -139,3 +143,13 @@ def test_passwords_are_not_shown(dsn: str, shown: str) -> None:
 @pytest.mark.parametrize("dsn", ["tcp://me:secret@host/x", "http://me:secret@[::1/x"])
 def test_passwords_are_not_shown_in_errors(dsn: str) -> None:
     assert "secret" not in complaint(environment={"FOOTFALL_CLICKHOUSE": dsn})
+
+
+def test_a_cluster_is_none_of_the_embedded_engine(tmp_path: Path) -> None:
+    settings = load_settings(None, {"FOOTFALL_CLICKHOUSE_CLUSTER": "two", "FOOTFALL_DATA": str(tmp_path)}, {})
+    with pytest.raises(StoreError, match=r"name a server of the cluster in clickhouse \(FOOTFALL_CLICKHOUSE\)"):
+        Store(settings.dsn, cluster=settings.cluster)
+    shards = {"FOOTFALL_CLICKHOUSE_SHARDS": "http://a:1, https://b:2"}
+    assert load_settings(None, shards, {}).cluster is None
+    both = load_settings(None, shards | {"FOOTFALL_CLICKHOUSE_CLUSTER": "two"}, {})
+    assert both.cluster == Cluster("two", ("http://a:1", "https://b:2"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.metrics import Counters, read_counters
+from collector.metrics import Counters, read_counters, read_gauges
 
 NAMES = ("a_total", 'b_total{reason="x"}')
 COUNT_AND_DIE = """
@@ -62,6 +62,16 @@ def test_a_damaged_file_costs_only_its_own_counts(tmp_path: Path, damage: bytes)
 def test_nothing_counted_is_nothing(tmp_path: Path) -> None:
     assert read_counters(tmp_path) == {}
     assert read_counters(tmp_path / "missing") == {}
+
+
+def test_gauges_are_set_and_shown_by_process(tmp_path: Path) -> None:
+    for number, level in enumerate((3, 0, 7)):
+        gauges = Counters(tmp_path / f"worker-{number}.gauges", ["connections"])
+        gauges.slots[gauges.slot("connections")] = 99
+        gauges.slots[gauges.slot("connections")] = level
+    (tmp_path / "worker-1.gauges").write_bytes(b"cut short")
+    assert read_gauges(tmp_path) == {'connections{process="worker-0"}': 3, 'connections{process="worker-2"}': 7}
+    assert read_counters(tmp_path) == {}
 
 
 def test_a_name_that_was_not_given_is_an_error(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,19 @@ class Clock:
 
     def __call__(self) -> int:
         return self.now_ms
+
+
+def test_sources_added_at_the_same_moment_are_all_kept_the_first_ones_too(tmp_path: Path) -> None:
+    for attempt in range(10):
+        data_dir, start = tmp_path / f"data{attempt}", threading.Barrier(6)
+
+        def add(name: int, data_dir: Path = data_dir, start: threading.Barrier = start) -> None:
+            start.wait()
+            add_source(data_dir, f"S{name}", [])
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(add, range(6)))
+        assert sorted(source.id for source in read_sources(data_dir)) == [f"s{name}" for name in range(6)]
 
 
 def test_a_source_is_kept_without_its_server_key(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from collector.cli.plan.docs import docs
 from collector.cli.plan.export import export
 from collector.cli.plan.import_ import import_
 from collector.cli.plan.infer import infer
+from collector.cli.plan.init import init
 from collector.cli.plan.release import release
 from collector.cli.plan.replay import replay
 from collector.cli.plan.simulate import simulate
@@ -39,5 +40,5 @@ def plan() -> None:
     """Work on the tracking plan."""
 
 
-for _each in (check, test, diff, release, status, simulate, replay, infer, codegen, import_, export, docs):
+for _each in (init, check, test, diff, release, status, simulate, replay, infer, codegen, import_, export, docs):
     plan.add_command(_each)

@@ -14,6 +14,8 @@ from collector.cli.options import Failure, settings_of
 @click.option("--lang", "language", required=True, type=click.Choice(["typescript", "javascript", "python"]))
 @click.option("--out", metavar="FILE", help="Write here (default: print). JavaScript gets a .d.ts beside it.")
 @click.option("--dev", is_flag=True, help="Check each event and report violations in the browser's console.")
+@click.option("--environment", metavar="NAME",
+              help="As --dev, if the plan has `report: browser_console` for this environment.")  # fmt: skip
 @click.option(
     "--import",
     "source",
@@ -21,16 +23,25 @@ from collector.cli.options import Failure, settings_of
     default="footfall",
     help="Where track comes from: a module (default: footfall), `global` for the snippet's function, or `global:name`.",
 )
-def codegen(folder: str | None, language: str, out: str | None, dev: bool, source: str) -> None:
+def codegen(
+    folder: str | None, language: str, out: str | None, dev: bool, environment: str | None, source: str
+) -> None:
     """Write typed helpers for the plan's events.
 
     For example: footfall plan codegen --lang typescript --out src/tracking.ts
     """
     from collector.plan.against import released_plan, working_plan
     from collector.plan.codegen import generate
+    from collector.plan.model import PROD
 
     chosen = Path(folder) if folder else settings_of().plan_dir
-    made = generate(working_plan(chosen, released_plan(chosen)), language, dev=dev, source=source)
+    plan = working_plan(chosen, released_plan(chosen))
+    if environment is not None:
+        known = plan.environments.keys() | {PROD}
+        if environment not in known:
+            raise Failure(f"the plan has no environment {environment!r}; known are {', '.join(sorted(known))}")
+        dev = dev or (environment != PROD and plan.environments[environment].report == "browser_console")
+    made = generate(plan, language, dev=dev, source=source)
     if out is None:
         click.echo(next(iter(made.values())), nl=False)
         return

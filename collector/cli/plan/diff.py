@@ -28,7 +28,7 @@ if TYPE_CHECKING:
               help="lock (default), live, git:REF[:PATH], or another plan's folder.")  # fmt: skip
 @click.option("--days", metavar="N", type=click.IntRange(1, 3_650),
               help="Also look at the events received in the last N days: which of them the change would refuse, and "
-                   "whether a new name was already sent with another type.")  # fmt: skip
+                   "whether a new name was already sent with another type (`live` asks for 30 days).")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 @click.option("--data", metavar="DIR", help="Data directory of the collector, for `live` and --days.")
 @click.option("--config", metavar="FILE", help="TOML file of its settings.")
@@ -40,6 +40,7 @@ def diff(folder: str | None, against: str, days: int | None, form: str, data: st
 
     `live` is the plan that the database names as live now; where it cannot be asked, the one of the configured folder.
     """
+    from collector.cli.plan.stored import not_asked, seen_in
     from collector.plan.against import released_plan, working_plan
     from collector.plan.changes_text import as_json, as_markdown, as_text
 
@@ -49,9 +50,9 @@ def diff(folder: str | None, against: str, days: int | None, form: str, data: st
     with _asking(settings, against, days) as session:
         old, named = other_plan(chosen, against, settings, session)
         new = working_plan(chosen, released_plan(chosen) or old)
-        seen: Seen | None = None
+        seen = seen_in(session) if days is None else seen_in(session, days)
         if days is not None and session is not None:
-            seen, trial = _hindsight(settings, new, days, session)
+            trial = _trial(settings, new, days, session)
     changes, groups = changes_of(chosen, new, old, seen)
     if trial is not None:
         trial = trial.of(changes.events)
@@ -63,6 +64,7 @@ def diff(folder: str | None, against: str, days: int | None, form: str, data: st
         print_json(as_json(changes, groups) | stored)
         return 1 if changes.refused else 0
     lines = as_markdown(changes, groups, named) if form == "markdown" else as_text(changes, groups, named)
+    lines += not_asked(changes, seen) if form == "text" else []
     if trial is not None and days is not None and changes.findings:
         from collector.hindsight.trial_text import as_markdown as trial_as_markdown
         from collector.hindsight.trial_text import as_text as trial_as_text
@@ -74,10 +76,12 @@ def diff(folder: str | None, against: str, days: int | None, form: str, data: st
 
 def changes_of(folder: Path, new: Plan, old: Plan, seen: Seen | None = None) -> tuple[Changes, Groups]:
     """Compare the plan of the files in `folder` with another, and name the groups that it shares changes through."""
-    from collector.plan.against import groups_of, retired
+    from collector.plan.against import groups_of, released_plan, retired
     from collector.plan.compat import compare
 
-    changes = compare(old, new, today=datetime.datetime.now(datetime.UTC).date(), seen=seen, retired=retired(folder))
+    today = datetime.datetime.now(datetime.UTC).date()
+    released = released_plan(folder)  # what versions in the files are computed from, whatever `old` is
+    changes = compare(old, new, today=today, seen=seen, retired=retired(folder), released=released)
     return changes, groups_of(folder, new, changes.events)
 
 
@@ -143,16 +147,14 @@ def _asking(settings: Settings, against: str, days: int | None) -> Iterator[Sess
         yield session
 
 
-def _hindsight(settings: Settings, plan: Plan, days: int, session: Session) -> tuple[Seen, Trial]:
-    """What senders of the last days say of the plan."""
+def _trial(settings: Settings, plan: Plan, days: int, session: Session) -> Trial:
+    """What the plan would do to the events of the last days."""
     from collector.cli.plan.reading import DAY_MS
     from collector.clock import now_ms
     from collector.hindsight.failed import tools_for
     from collector.hindsight.trial import Span, try_plan
-    from collector.hindsight.unplanned import seen_kinds
     from collector.plan import compile_plan
 
     now = now_ms()
-    span = Span(now - days * DAY_MS)
     tools = tools_for(compile_plan(plan), Path(settings.data))
-    return seen_kinds(session.ask, span.from_ms), try_plan(session.ask, plan, tools, span, now)
+    return try_plan(session.ask, plan, tools, Span(now - days * DAY_MS), now)

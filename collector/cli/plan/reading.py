@@ -77,13 +77,16 @@ def reading(settings: Settings, what: str, *, loads: bool = False) -> Iterator[S
     if not data_dir.is_dir():
         if loads or not settings.clickhouse:
             raise Failure(f"there is no data directory {data_dir}; name one with --data, or start `footfall serve`")
-        with contextlib.closing(Store(settings.dsn, read_only=True)) as questions:
+        with contextlib.closing(Store(settings.dsn_to_ask, read_only=True, cluster=settings.cluster)) as questions:
             yield Session(lambda sql: answer(questions, sql, "JSON"), settings)
         return
     if lock.holder(data_dir) is not None and ask(data_dir, "POST", "/query?format=JSON", b"SELECT 1") is not None:
         yield Session(lambda sql: _answered(data_dir, sql), settings)
         return
-    with opened(settings, what) as lane, contextlib.closing(Store(settings.dsn, read_only=True)) as questions:
+    with (
+        opened(settings, what) as lane,
+        contextlib.closing(Store(settings.dsn_to_ask, read_only=True, cluster=settings.cluster)) as questions,
+    ):
         yield Session(lambda sql: answer(questions, sql, "JSON"), settings, lane)
 
 

@@ -38,6 +38,7 @@ def replay(
     from collector.hindsight.replay import replay as run
     from collector.hindsight.segment import Replayer
     from collector.plan import compile_plan, read_plan
+    from collector.plan.against import unreleased
     from collector.reason import Reason
 
     known = [one.word for one in Reason if one.rejects_event]
@@ -45,6 +46,8 @@ def replay(
         raise Failure(f"{reason!r} is no reason to refuse an event; choose one of {', '.join(known)}")
     folder = Path(plan) if plan else settings.plan_dir
     current = read_plan(folder)
+    if said := unreleased(folder, current):
+        click.echo(said, err=True)
     wanted = Wanted(now_ms() - days * DAY_MS, event, reason)
     tools = tools_for(compile_plan(current), Path(settings.data))
     with reading(settings, "footfall plan replay", loads=True) as session:
@@ -63,9 +66,9 @@ def replay(
             finally:
                 replayer.close()
     if as_json:
-        print_json(_as_json(done, f"{current.name} {current.version}", dry_run, loaded))
+        print_json(_as_json(done, f"{current.name} {current.label}", dry_run, loaded))
     else:
-        for line in _as_text(done, f"{current.name} {current.version}", dry_run, loaded):
+        for line in _as_text(done, f"{current.name} {current.label}", dry_run, loaded):
             click.echo(line)
 
 

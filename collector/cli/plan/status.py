@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 def status(settings: Settings, folder: str | None, days: int, failed_max: float, check: bool, as_json: bool) -> int:
     """Show per event whether it comes, in which versions, what fails, and what comes that nobody planned.
 
-    With --check, wrong is: an event that is not planned, too many that fail, a version past its end, and what the
-    plan's `expect:` does not allow.
+    With --check, wrong is: an event that is not planned, too many that fail, a version past its end, what the plan's
+    `expect:` does not allow, any violation from an environment with `report: ci`, and two plans under one version.
     """
     from pathlib import Path
 
@@ -41,9 +41,9 @@ def status(settings: Settings, folder: str | None, days: int, failed_max: float,
     with reading(settings, "footfall plan status") as session:
         found = usage(session.ask, plan, days, now_ms(), failed_max)
     if as_json:
-        print_json(_as_json(found, f"{plan.name} {plan.version}", days))
+        print_json(_as_json(found, f"{plan.name} {plan.label}", days))
     else:
-        click.echo("\n".join(_as_text(found, f"{plan.name} {plan.version}", days)))
+        click.echo("\n".join(_as_text(found, f"{plan.name} {plan.label}", days)))
     return 1 if check and found.wrong else 0
 
 
@@ -65,7 +65,7 @@ def _in_order(found: Usage) -> list[EventUsage]:
 
 def _as_text(found: Usage, plan: str, days: int) -> list[str]:
     events = _in_order(found)
-    lines = [f"plan {plan} over {days} days"]
+    lines = [f"plan {plan} over {days} days", *(f"  WRONG  {sentence}" for sentence in found.shared)]
     for state in _STATES:
         chosen = [one for one in events if one.state == state]
         if not chosen:

@@ -42,7 +42,8 @@ def read(product: str, path: Path, spell: Spell) -> Draft:
     draft = Draft(name=path.stem, source=source)
     reader(path, draft, spell)
     if not draft.events:
-        raise ImportFailed(f"{path} has no events that {source} would export; check the format and the file")
+        why = f" ({draft.notes[0]})" if draft.notes else ""
+        raise ImportFailed(f"{path} has no events that {source} would export{why}; check the format and the file")
     return draft
 
 
@@ -120,6 +121,11 @@ def _segment(path: Path, draft: Draft, spell: Spell) -> None:
 def _segment_rule(rule: dict[str, Any], draft: Draft, spell: Spell) -> None:
     call = _text(rule.get("type")).lower() or "track"
     name = _text(rule.get("name")) or _text(rule.get("key")) or _CALLS.get(call, "")
+    stated = rule.get("name", rule.get("key"))
+    if stated is not None and not isinstance(stated, str):
+        shown = msgspec.json.encode(stated).decode()[:60]
+        draft.note(call, f"the name of a rule is {shown}, not text; it was left out")
+        return
     if call not in _CALLS or not name:
         draft.note(name or call, f"rules for {call} calls have no counterpart; they were left out")
         return
@@ -160,7 +166,7 @@ _CSV_TYPES = {"datetime": {"type": "string", "format": "date-time"}, "date": {"t
 def _segment_csv(path: Path, draft: Draft, spell: Spell) -> None:
     """Rows of an event, or of a property below it; nested ones are named a.b, or a.$.b within a list."""
     try:
-        rows = list(csv.DictReader(StringIO(_bytes(path).decode("utf-8-sig"))))
+        rows = list(csv.DictReader(StringIO(_bytes(path).decode("utf-8-sig")), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ImportFailed(f"{path} is not CSV in UTF-8 ({error}); export it anew") from None
     events: dict[tuple[str, str], dict[str, Any]] = {}
@@ -450,7 +456,12 @@ def _iglu(path: Path, draft: Draft, spell: Spell) -> None:
 
 def _jsonschema(path: Path, draft: Draft, spell: Spell) -> None:
     for file in _files(path, "*.json"):
-        document = _dict(_document(file))
+        read = _document(file)
+        if isinstance(read, bool):
+            what = "no value follows" if not read else "any value follows, so it names no property"
+            draft.note(file.name, f"its schema is {str(read).lower()}, which {what}; it was left out")
+            continue
+        document = _dict(read)
         defined = _dict(document.get("$defs")) or _dict(document.get("definitions"))
         if "properties" in document or not defined:
             _plain_schema(document, document, file.name.partition(".")[0], draft, spell)

@@ -95,6 +95,9 @@ class Reader:
             name = self._name(str(original), f"{where}.{original}")
             if name is None:
                 continue
+            if value is False:
+                self.draft.note(f"{where}.{original}", "its schema is false, which no value follows; it was left out")
+                continue
             if fold(name) in seen:
                 first = seen[fold(name)]
                 self.draft.note(

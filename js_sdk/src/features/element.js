@@ -24,7 +24,9 @@ const selectorOf = (element, depth = 1) => {
   if (LASTING_ID.test(id)) return `#${id}`;
   if (!parent) return localName; // taken out of the page meanwhile
   const above = parent.host ?? element.parentElement;
-  const step = `${localName}:nth-child(${[...parent.children].indexOf(element) + 1})`;
+  let place = 1;
+  for (let before = element.previousElementSibling; before; before = before.previousElementSibling) place++;
+  const step = `${localName}:nth-child(${place})`;
   return above && depth < STEPS_MAX ? `${selectorOf(above, depth + 1)} > ${step}` : step;
 };
 

@@ -21,14 +21,13 @@ export const watchLater = () => {
   const events = [];
   /** When the view of this page was counted, on performance.now()'s clock. */
   let viewed = 0;
-  let asked = false;
+  /** @type {Promise<void> | undefined} */
+  let _asked;
   /** @type {((event: any, path: EventTarget[], page?: object, at?: Date) => void) | undefined} */
   let more;
 
   const fetchMore = () => {
-    if (asked) return;
-    asked = true;
-    import(`${folder}/footfall.more.js`).then((module) => {
+    _asked ||= import(`${folder}/footfall.more.js`).then((module) => {
       more = module.default(tag, viewed);
       for (const event of events) more?.(...event);
     }, tag.warn);

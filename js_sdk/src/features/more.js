@@ -2,7 +2,7 @@
  * dist/footfall.more.js: engagement, clicks, forms, media, clicks of trouble, and the last resort of delivery. The page fetches it when it idles, or at
  * the first event that any of them is about: see later.js, which keeps the events until then.
  */
-import { guard, hooks } from "../guard.js";
+import { guard, hooks, on } from "../guard.js";
 import { watchClicks } from "./clicks.js";
 import { watchEngagement } from "./engagement.js";
 import { watchForms } from "./forms.js";
@@ -10,6 +10,9 @@ import { watchFailures } from "./last_resort.js";
 import { watchMedia } from "./media.js";
 import { watchTrouble } from "./trouble.js";
 import { findZone } from "./zone.js";
+
+// Long enough for a frame to be shown, short enough that a tab which is killed takes hardly anything with it.
+const ANSWERED_MS = 50;
 
 /**
  * @param {any} tag @param {number} viewedMs when the page's view was counted, on performance.now()'s clock; 0 if it was not
@@ -25,17 +28,48 @@ export default (tag, viewedMs) => {
   };
   /** @type {{page?: object, at?: Date}} of the event that is told, if it was before */
   let then = {};
+  /**
+   * What was seen and is not told yet. An input event has to be looked at when it comes, as the page changes because of it;
+   * what becomes of that, with a write to the disk, is several times the work, and waits until the visitor has the answer.
+   * At most what a visitor does in that time; each is told before anything else is.
+   *
+   * @type {[fields: object, options: {page?: object}][]}
+   */
+  const seen = [];
+  let address = "";
+
+  const here = () => (tag.settings.hash == null ? location.href.replace(/#.*/, "") : location.href);
+  /** @param {object} [page] where it was, if that is no longer this */
+  const tell = (page) => {
+    for (const [fields, options] of seen.splice(0)) tag.emit("track", fields, { page, ...options });
+  };
+  // If a router has changed the address meanwhile, the core finds out before its next event, and says which page it was.
+  const tellHere = () => {
+    if (here() === address) tell();
+  };
+  const tellLater = guard(() => {
+    tellHere();
+    if (seen[0]) setTimeout(guard(() => tell()));
+  });
+
   const teller = {
     settings: tag.settings,
     /** @param {string} event @param {object} properties @param {{page?: object}} [options] */
     track(event, properties, { page = then.page } = {}) {
-      tag.emit("track", { event, properties, ...(then.at && { timestamp: then.at }) }, { page });
+      if (!seen[0]) {
+        address = here();
+        setTimeout(tellLater, ANSWERED_MS);
+      }
+      seen.push([{ event, properties, timestamp: then.at ?? new Date() }, page ? { page } : {}]);
     },
   };
   findZone(tag);
   watchFailures(tag, when);
   watchEngagement(teller, when, viewedMs || performance.now(), viewedMs > 0);
   const watchers = [watchClicks, watchForms, watchMedia, watchTrouble].map((watch) => guard(watch(teller, when)));
+  // After the watchers' own: what they see in these moments is told as well.
+  on("visibilitychange pagehide", () => tell());
+  when({ move: tell, call: tellHere });
   return (event, path, page, at) => {
     then = { page, at };
     for (const watcher of watchers) watcher(event, path, !!at);

@@ -6,6 +6,17 @@
 -- Definition  The plan that went live last: `is_newest` is true for the newest major of an event, false for an older one
 --             that is still accepted. The columns that begin with property_ are of the property, the others of the event.
 --             view is where the event is read with typed columns. deprecated: what to send instead, or `true`.
+--             event  The event's name.
+--             major  Its major version, as in `purchase@2`.
+--             is_newest  Whether it is the newest major of its event.
+--             description, trigger, owner, tags  What the plan says of the event, for people.
+--             property_type, property_required, property_nullable  What the plan takes as its value.
+--             property_description, property_unit  What the plan says of the property, for people.
+--             property_owner, property_tags  What the plan says of the property, for people.
+--             property_pii  What the plan does with it as personal data.
+--             property_deprecated  What to send instead, or `true`; empty while it is in use.
+--             property_aliases  Names under which it is taken, too.
+--             property_enum  The values that the plan takes; empty for any.
 -- Exact       Yes.
 -- Time        live_from is when the plan went live, UTC.
 -- Cost        Reads one row of plan_versions and takes its JSON apart.

@@ -6,6 +6,7 @@
 -- Definition  how is `replayed` where the stored event came with the failed one (`footfall plan replay` keeps its times),
 --             else `sent again`: its sender corrected it under the same id. refused_by and accepted_by are versions of
 --             the tracking plan. Bots are among them: human_events leaves those out, this view does not.
+--             failed_at  When the collector received the event that failed.
 -- Exact       Yes.
 -- Time        failed_at is when it was refused, event_time when it happened, UTC.
 -- Cost        Reads failed_events, and of events the visitors that are in it. Filter on source_id and failed_at.

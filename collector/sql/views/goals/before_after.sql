@@ -23,6 +23,9 @@
 --             NULL is what is not known: a share of nobody, a test where nobody or everybody converted.
 --             The test tells chance from change, not this change from others at the same time: for that, run an
 --             experiment (view experiments).
+--             in_both  Those who came before and after.
+--             before_low, before_high  The 95% interval of before_rate, by Wilson.
+--             after_low, after_high  The 95% interval of after_rate, by Wilson.
 -- Exact       Yes; p is the limit for many visitors.
 -- Time        event_time, UTC.
 -- Cost        One pass over the events that meet the conditions.

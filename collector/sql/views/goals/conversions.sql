@@ -10,6 +10,7 @@
 --             is_repeat An earlier event of the same name had the same order_id, as when the page of a receipt is loaded
 --                       anew: WHERE NOT is_repeat counts each order once. An event without order_id repeats nothing.
 --             property  The properties of the event, by name.
+--             is_repeat  Whether an earlier event of the same name had the same order_id.
 -- Exact       Yes.
 -- Time        event_time, UTC.
 -- Cost        Reads the source's conversions from the beginning, because an order may be repeated any time later. A

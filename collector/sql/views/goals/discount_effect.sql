@@ -21,6 +21,9 @@
 --                                          interval by Newcombe; z, p: the two-sided z-test of two shares.
 --             NULL is what is not known: a share of nobody, a test where nobody or everybody ordered again.
 --             Who gets discounts is seldom drawn by lot: the difference is between customers, not what a discount does.
+--             days  Within how many days after the first order another one counts.
+--             discounted_low, discounted_high  The 95% interval of discounted_rate, by Wilson.
+--             full_price_low, full_price_high  The 95% interval of full_price_rate, by Wilson.
 -- Exact       Yes.
 -- Time        event_time, UTC; a day is 24 hours.
 -- Cost        Reads the source's conversions from the beginning.

@@ -26,6 +26,8 @@
 --                           broken (is_ratio_broken): then do not read on. A variant with a share of 0 makes it 0.
 --             NULL is what is not known: what control is compared with itself, a share of nobody, a test without variance.
 --             p is two-sided and not adjusted: of 20 variants or looks that differ in nothing one has p below 0.05.
+--             variant  The value of the property that names the variant.
+--             is_ratio_broken  Whether ratio_p is below 0.001.
 -- Exact       Yes.
 -- Time        event_time, UTC.
 -- Cost        As experiment_units.

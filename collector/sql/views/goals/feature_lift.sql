@@ -29,6 +29,7 @@
 --                             5% are by chance.
 --             NULL is what is not known: a share of nobody, a division by nothing, a test without variance.
 --             Who uses a feature is not drawn by lot: a lift is a lead for an experiment, not the effect of the feature.
+--             feature  The condition, as it stands in features.
 -- Exact       Yes.
 -- Time        event_time, UTC.
 -- Cost        One pass over all events of the source before `until`: a first is known only so.
@@ -123,7 +124,8 @@ FROM
                         steps = arrayConcat(['*', {goal:String}], {features:Array(String)}),
                         counted_by = {counted_by:String},
                         breakdown = '',
-                        since = toDateTime64(0, 3, 'UTC'),
+                        -- Not the epoch: ClickHouse sends it to shards as '0', which it cannot read there.
+                        since = toDateTime64('2001-09-10 00:00:00', 3, 'UTC'),
                         until = {until:DateTime64(3, 'UTC')}
                     )
                     GROUP BY counted_id

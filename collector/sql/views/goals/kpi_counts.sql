@@ -12,6 +12,9 @@
 --               nps_answers       Visitors or persons whose last answer is a number of 0 to 10; promoters: 9 and 10;
 --                                 detractors: 0 to 6. Anything else is no answer.
 --               csat_answers      Those whose last answer is a number; satisfied: of csat_from or more.
+--             period_start  First moment of the period.
+--             name  What is counted, as listed.
+--             amount  The count, or for revenue the sum.
 -- Exact       Yes: sums are decimals.
 -- Time        event_time, in time_zone.
 -- Cost        As kpis.

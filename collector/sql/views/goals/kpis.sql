@@ -35,6 +35,8 @@
 --             previous      The value of the period before. difference: value - previous. change: difference / previous.
 --             is_whole      The period was over at `until`. One that is not had less time than the one before.
 --             NULL is what is not known: a share of nobody, and every figure of a period without a single event.
+--             kpi  Name of the figure, as listed.
+--             value  The figure; NULL where it is not known.
 -- Exact       Yes; a row that stands for more by its sample_rate counts as one.
 -- Time        event_time, in time_zone; periods are counted as dates, so a day of 23 or 25 hours is one day.
 -- Cost        One pass over the source's events of the range and of two periods before it, and its conversions from the

@@ -17,6 +17,7 @@
 --             base_rate    Of all buyers of anything, the share that bought next_product in the same way after their first
 --                          basket. lift: confidence divided by base_rate; NULL when that is 0.
 --             rank         1 is the next best by confidence, then by the name.
+--             product, next_product  The product that was bought, and the one that was bought after it.
 -- Exact       Yes.
 -- Time        event_time, UTC; a day is 24 hours.
 -- Cost        As baskets; of each buyer all baskets are compared with each other.

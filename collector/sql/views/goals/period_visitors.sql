@@ -7,6 +7,7 @@
 -- Definition  visitors         Visitors or persons with an event.
 --             visitors_before  Those of the period before. lost: those of them who have no event in this one.
 --             The first period is that of `since`; also of the one before it the figures are right.
+--             period_start  First moment of the period.
 -- Exact       Yes.
 -- Time        event_time, in time_zone.
 -- Cost        One pass over visitor and time of the source's events in the range. By person it reads visitors too.

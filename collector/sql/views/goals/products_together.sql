@@ -14,6 +14,7 @@
 --             lift             confidence divided by the other's share of all baskets: 1 is chance.
 --             leverage         support less what it would be by chance.
 --             conviction       (1 - the other's share) divided by (1 - confidence); NULL when confidence is 1.
+--             product, other_product  The two products, the first by name before the other.
 -- Exact       Yes.
 -- Time        event_time, UTC.
 -- Cost        As baskets; the memory grows with the number of pairs that occur.

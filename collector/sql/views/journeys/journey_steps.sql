@@ -36,7 +36,7 @@ WITH
     {counted_by:String} = 'session' AS by_session,
     -- Whether a session began before `since` is known from the 30 minutes before; when it ends, only from all after.
     if(by_session, {since:DateTime64(3, 'UTC')} - toIntervalMinute(30), {since:DateTime64(3, 'UTC')}) AS read_since,
-    if(by_session, toDateTime64('2299-12-31 00:00:00', 3, 'UTC'), {until:DateTime64(3, 'UTC')}) AS read_until,
+    if(by_session, toDateTime64('2200-01-01 00:00:00', 3, 'UTC'), {until:DateTime64(3, 'UTC')}) AS read_until,
     arrayConcat([{start_event:String}, {end_event:String}, {goal:String}], {events:Array(String)}) AS conditions,
     (
         SELECT (groupArray(path), groupArray(page))

@@ -7,6 +7,7 @@
 --             session's last page view is also one move to `(exit)`. A page viewed twice in a row is a move to itself.
 --             count: moves. sessions: sessions with that move. share: count divided by all moves from that page.
 --             So for every page, moves in = moves out = page views, and entrances = exits = sessions with page views.
+--             from, to  Path of the page before and of the page after; `(entrance)` and `(exit)` for none.
 -- Exact       Yes: sessions are counted, not estimated.
 -- Time        All time. For a period, run this SELECT over pageviews with a filter on session_started_at.
 -- Cost        As pageviews. Filter on source_id.

@@ -13,6 +13,7 @@
 --             events      Events of the person with this id. last_seen_at is that of the last of them.
 --             is_shared   The visitor is a device of several persons; they stay several.
 --             confidence  Of the visitor's events that name a user, the share that name this person: 1 unless shared.
+--             id  The visitor_id or user_id, as kind says.
 -- Exact       Yes, the same in any order of arrival.
 -- Time        event_time, UTC.
 -- Cost        As person_events, twice. Filter on source_id.

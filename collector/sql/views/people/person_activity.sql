@@ -17,6 +17,7 @@
 --                              0.95 after three. NULL as mean_gap_days: one day says nothing of a habit.
 --             Who is who is as known now, not as known at as_of: otherwise persons of two moments could not be
 --             compared.
+--             first_order_at, last_order_at  event_time of the first and the last order; NULL without one.
 -- Exact       Yes.
 -- Time        event_time, UTC.
 -- Cost        One pass over events before as_of, as person_events. Holds one row for each person, with the days

@@ -14,6 +14,7 @@
 --             sessions        Visits, as in person_sessions. first_channel and last_channel are of the first and last.
 --             rfm_cell, rfm_segment   As in rfm with currency = ''; '' of persons without an order.
 --             traits          As in profiles; empty when there are none.
+--             channels  The channels of all visits, in alphabetical order.
 -- Exact       Yes.
 -- Time        event_time, UTC.
 -- Cost        As person_activity and person_sessions together, and the orders and identify calls once more. Each holds

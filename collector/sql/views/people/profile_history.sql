@@ -10,6 +10,9 @@
 --               previous_value   NULL when there was none.
 --               since, until     From when to when it held; until is NULL for what holds now.
 --             What a call repeats unchanged is no row.
+--             kind  `person` or `group`: whose trait it is.
+--             id  A person_id or a group_id, as kind says.
+--             trait  Name of the trait: a key of the call's outermost object.
 -- Exact       Yes, the same in any order of arrival.
 -- Time        event_time, UTC.
 -- Cost        Reads identify and group calls and sorts what they say; the rest as person_events. Filter on source_id.

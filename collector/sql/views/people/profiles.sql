@@ -7,6 +7,8 @@
 --             traits       Map(String, String): of each trait the last value, without those that were removed. Keys in
 --                          alphabetical order. `SELECT traits['plan']`; numbers: `toFloat64OrNull(traits['seats'])`.
 --             updated_at   event_time of the last call that changed one of them.
+--             kind  `person` or `group`.
+--             id  A person_id or a group_id, as kind says.
 -- Exact       Yes, the same in any order of arrival.
 -- Time        event_time, UTC.
 -- Cost        As profile_history.

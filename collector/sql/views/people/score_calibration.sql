@@ -17,6 +17,7 @@
 --                         most deciles. churn_risk ranks persons; only a test like this makes it a probability.
 --             lift        observed, divided by the same of all persons; NULL when it happened to nobody.
 --             A horizon that is not over is refused: until the source has an event after it, too few have done it.
+--             lowest, highest, predicted  The smallest, the largest and the mean score of the decile.
 -- Exact       Yes.
 -- Time        event_time, UTC.
 -- Cost        As the score, and the events of the horizon.

@@ -17,8 +17,9 @@
 CREATE OR REPLACE VIEW {database}.audit AS
 WITH
     laws -> CAST(laws, 'Array(Tuple(String, Nullable(Float64), Nullable(Float64)))') AS typed,
-    toDateTime64('1970-01-01 00:00:00', 3, 'UTC') AS ever,
-    toDateTime64('2299-12-30 00:00:00', 3, 'UTC') AS always,
+    -- Times of ten digits, in seconds: a cluster's shards take one of fewer or more for a date.
+    toDateTime64('2001-09-10 00:00:00', 3, 'UTC') AS ever,
+    toDateTime64('2200-01-01 00:00:00', 3, 'UTC') AS always,
     (
         SELECT (count(), countIf(event = 'page_view'), uniqExact(visitor_id))
         FROM {database}.human_events

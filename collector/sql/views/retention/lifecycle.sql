@@ -91,7 +91,8 @@ FROM
                 steps = [{event:String}],
                 counted_by = {counted_by:String},
                 breakdown = '',
-                since = toDateTime64(0, 3, 'UTC'),
+                -- Not the epoch: ClickHouse sends it to shards as '0', which it cannot read there.
+                since = toDateTime64('2001-09-10 00:00:00', 3, 'UTC'),
                 until = {until:DateTime64(3, 'UTC')}
             )
             WHERE NOT throwIf(

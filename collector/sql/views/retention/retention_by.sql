@@ -87,7 +87,8 @@ FROM
             steps = [{start_event:String}, {return_event:String}],
             counted_by = {counted_by:String},
             breakdown = {breakdown:String},
-            since = toDateTime64(0, 3, 'UTC'),
+            -- Not the epoch: ClickHouse sends it to shards as '0', which it cannot read there.
+            since = toDateTime64('2001-09-10 00:00:00', 3, 'UTC'),
             until = {until:DateTime64(3, 'UTC')}
         )
         WHERE NOT throwIf({period:String} NOT IN ('day', 'week', 'month'), 'retention: period is day, week or month')
