@@ -411,16 +411,12 @@ var FILE = /\.(pdf|zip|gz|7z|rar|dmg|exe|msi|apk|csv|txt|rtf|epub|mp[34]|(doc|xl
     href: web ? href.replace(/#.*/, "") : protocol,
     link_kind: web && host !== location.host ? "outbound" : file ? "download" : KINDS[protocol]
   };
-}, position = ({ detail, pageX, pageY }) => detail ? { x: Math.max(0, Math.round(pageX)), y: Math.max(0, Math.round(pageY)) } : {}, watchClicks = (tag2) => {
-  let lastMs = 0;
-  return (event, path) => {
-    if (!/click/.test(event.type)) return;
-    let link = within(path, LINK2);
-    if (event.button > (link ? 1 : 0) || within(path, `${PRIVATE},button:disabled,[aria-disabled=true]`) || isOff(tag2.settings.clicks) || event.isTrusted && event.timeStamp === lastMs) return;
-    lastMs = event.timeStamp;
-    let clicked = within(path, CLICKABLE), marked = within(path, `[${MARK}]:not(form)`), told2 = marked ? markOf(marked) : !!clicked && ["click", { ...describe(clicked), ...position(event), ...link && linkFacts(link) }];
-    told2 && tag2.track(...told2);
-  };
+}, position = ({ detail, pageX, pageY }) => detail ? { x: Math.max(0, Math.round(pageX)), y: Math.max(0, Math.round(pageY)) } : {}, watchClicks = (tag2) => (event, path) => {
+  if (!/click/.test(event.type) || isOff(tag2.settings.clicks)) return;
+  let link = within(path, LINK2);
+  if (event.button > (link ? 1 : 0) || within(path, `${PRIVATE},button:disabled,[aria-disabled=true]`)) return;
+  let clicked = within(path, CLICKABLE), marked = within(path, `[${MARK}]:not(form)`), told2 = marked ? markOf(marked) : !!clicked && ["click", { ...describe(clicked), ...position(event), ...link && linkFacts(link) }];
+  told2 && tag2.track(...told2);
 };
 
 // src/features/engagement.js
@@ -538,7 +534,7 @@ var watchMedia = (tag2, when2) => {
 
 // src/features/trouble.js
 var PAUSE_MS = 1e3, RAGE_PX = 30, ANY_CHANGE = { subtree: !0, childList: !0, attributes: !0, characterData: !0 }, selecting = () => getSelection()?.type === "Range", watchTrouble = (tag2, when2) => {
-  let burst = [], calmMs = 0, watching = !1, timer2 = 0, lastMs = 0, answered = () => {
+  let burst = [], calmMs = 0, watching = !1, timer2 = 0, answered = () => {
     observer.disconnect(), clearTimeout(timer2), timer2 = 0, watching = !1;
   }, observer = new MutationObserver(answered), { navigation } = (
     /** @type {any} */
@@ -555,10 +551,9 @@ var PAUSE_MS = 1e3, RAGE_PX = 30, ANY_CHANGE = { subtree: !0, childList: !0, att
         ANY_CHANGE
       );
     }
-    if (!/click/.test(type) || !event.isTrusted || nowMs === lastMs) return;
+    if (!/click/.test(type) || !event.isTrusted) return;
     let link = within(path, LINK2);
     if (event.button > (link ? 1 : 0) || within(path, `${PRIVATE},button:disabled,[aria-disabled=true]`)) return;
-    lastMs = nowMs;
     let clicked = within(path, CLICKABLE);
     if (!clicked && within(path, UNREADABLE)) return;
     let element = (
@@ -595,7 +590,7 @@ var ANSWERED_MS = 50, more_default = (tag2, viewedMs) => {
   tag2.hooks !== hooks && hooks.push((_, what) => tag2.warn(...what));
   let when2 = (moments) => {
     tag2.hooks.push((kind, what) => moments[kind]?.(what));
-  }, then = {}, seen = [], address = "", here = () => tag2.settings.hash == null ? location.href.replace(/#.*/, "") : location.href, tell = (page3) => {
+  }, then = {}, seen = [], address = "", last = {}, here = () => tag2.settings.hash == null ? location.href.replace(/#.*/, "") : location.href, tell = (page3) => {
     for (let [fields, options] of seen.splice(0)) tag2.emit("track", fields, { page: page3, ...options });
   }, tellHere = () => {
     here() === address && tell();
@@ -610,10 +605,18 @@ var ANSWERED_MS = 50, more_default = (tag2, viewedMs) => {
   };
   findZone(tag2), watchFailures(tag2, when2), watchEngagement(teller, when2, viewedMs || performance.now(), viewedMs > 0);
   let watchers = [watchClicks, watchForms, watchMedia, watchTrouble].map((watch2) => guard(watch2(teller, when2)));
-  return on("visibilitychange pagehide", () => tell()), when2({ move: tell, call: tellHere }), (event, path, page3, at) => {
-    then = { page: page3, at };
-    for (let watcher of watchers) watcher(event, path, !!at);
-    then = {};
+  on("visibilitychange pagehide", () => tell()), when2({ move: tell, call: tellHere });
+  let isEcho = ({ type, isTrusted, timeStamp }, target) => {
+    if (!isTrusted || !/click/.test(type)) return !1;
+    let before = last;
+    return last = { at: timeStamp, target }, timeStamp === before.at && target !== before.target;
+  };
+  return (event, path, page3, at) => {
+    if (!isEcho(event, path[0])) {
+      then = { page: page3, at };
+      for (let watcher of watchers) watcher(event, path, !!at);
+      then = {};
+    }
   };
 };
 

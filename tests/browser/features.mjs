@@ -185,6 +185,28 @@ export const scenarios = {
     ]);
   },
 
+  "clicks of one tick of a coarse clock are told each, a label's and its control's as one": async ({
+    collector,
+    context,
+    site,
+    open,
+  }) => {
+    // As Firefox's protection against fingerprinting has it, or a loaded machine that handles three clicks at once.
+    await context.addInitScript(() => {
+      window.tick = 5000;
+      Object.defineProperty(Event.prototype, "timeStamp", { get: () => window.tick });
+    });
+    site.bodies["/"] =
+      '<button id="b" onclick="this.title += 1">b</button> <label data-footfall-event="agreed"><input type="checkbox"> I agree</label>';
+    const page = await open();
+    await complete(page);
+    await page.click("#b", { clickCount: 3 });
+    await page.evaluate(() => (window.tick += 100));
+    await page.click("label", { position: { x: 50, y: 8 } });
+    await last(page, collector);
+    assert.deepEqual(collector.tracked.sort(), ["agreed", "click", "click", "click", "rage_click", "the_last"]);
+  },
+
   "outbound links are told with the left and middle button and with ctrl, others with none (21)": async ({
     collector,
     site,

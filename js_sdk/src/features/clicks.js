@@ -32,22 +32,16 @@ const position = ({ detail, pageX, pageY }) =>
   detail ? { x: Math.max(0, Math.round(pageX)), y: Math.max(0, Math.round(pageY)) } : {};
 
 /** @param {any} tag @returns {(event: any, path: EventTarget[]) => void} told of clicks */
-export const watchClicks = (tag) => {
-  let lastMs = 0;
-  return (event, path) => {
-    if (!/click/.test(event.type)) return;
-    const link = within(path, LINK);
-    // The middle button opens links and does nothing else; the right one and the ones at the side never click.
-    if (event.button > (link ? 1 : 0) || within(path, `${PRIVATE},button:disabled,[aria-disabled=true]`)) return;
-    // A click on a label clicks its control as well, in the same moment: one click of the visitor.
-    if (isOff(tag.settings.clicks) || (event.isTrusted && event.timeStamp === lastMs)) return;
-    lastMs = event.timeStamp;
-    const clicked = within(path, CLICKABLE);
-    const marked = within(path, `[${MARK}]:not(form)`);
-    /** @type {false | [string, object] | undefined} */
-    const told = marked
-      ? markOf(marked)
-      : !!clicked && ["click", { ...describe(clicked), ...position(event), ...(link && linkFacts(link)) }];
-    if (told) tag.track(...told);
-  };
+export const watchClicks = (tag) => (event, path) => {
+  if (!/click/.test(event.type) || isOff(tag.settings.clicks)) return;
+  const link = within(path, LINK);
+  // The middle button opens links and does nothing else; the right one and the ones at the side never click.
+  if (event.button > (link ? 1 : 0) || within(path, `${PRIVATE},button:disabled,[aria-disabled=true]`)) return;
+  const clicked = within(path, CLICKABLE);
+  const marked = within(path, `[${MARK}]:not(form)`);
+  /** @type {false | [string, object] | undefined} */
+  const told = marked
+    ? markOf(marked)
+    : !!clicked && ["click", { ...describe(clicked), ...position(event), ...(link && linkFacts(link)) }];
+  if (told) tag.track(...told);
 };

@@ -37,6 +37,8 @@ export default (tag, viewedMs) => {
    */
   const seen = [];
   let address = "";
+  /** @type {{at?: number, target?: EventTarget}} the click before */
+  let last = {};
 
   const here = () => (tag.settings.hash == null ? location.href.replace(/#.*/, "") : location.href);
   /** @param {object} [page] where it was, if that is no longer this */
@@ -70,7 +72,19 @@ export default (tag, viewedMs) => {
   // After the watchers' own: what they see in these moments is told as well.
   on("visibilitychange pagehide", () => tell());
   when({ move: tell, call: tellHere });
+  /**
+   * A click on a label clicks its control as well, in the same moment: one click of the visitor. Two on one element are two.
+   *
+   * @param {Event} event @param {EventTarget} [target]
+   */
+  const isEcho = ({ type, isTrusted, timeStamp }, target) => {
+    if (!isTrusted || !/click/.test(type)) return false;
+    const before = last;
+    last = { at: timeStamp, target };
+    return timeStamp === before.at && target !== before.target;
+  };
   return (event, path, page, at) => {
+    if (isEcho(event, path[0])) return;
     then = { page, at };
     for (const watcher of watchers) watcher(event, path, !!at);
     then = {};

@@ -26,7 +26,6 @@ export const watchTrouble = (tag, when) => {
   let calmMs = 0;
   let watching = false;
   let timer = 0;
-  let lastMs = 0;
 
   const answered = () => {
     observer.disconnect();
@@ -48,10 +47,9 @@ export const watchTrouble = (tag, when) => {
       watching = true;
       for (const node of path.slice(0, -1)) observer.observe(/** @type {Node} */ (node), ANY_CHANGE); // all but the window
     }
-    if (!/click/.test(type) || !event.isTrusted || nowMs === lastMs) return;
+    if (!/click/.test(type) || !event.isTrusted) return;
     const link = within(path, LINK);
     if (event.button > (link ? 1 : 0) || within(path, `${PRIVATE},button:disabled,[aria-disabled=true]`)) return;
-    lastMs = nowMs;
     const clicked = within(path, CLICKABLE);
     if (!clicked && within(path, UNREADABLE)) return;
     const element = /** @type {Element} */ (clicked ?? path[0]);
