@@ -1,4 +1,4 @@
-"""Whose request it is behind proxies, and what that decides: with a collector that trusts this machine, and nginx."""
+"""Whose request it is behind proxies, and what that decides: with a collector that trusts them, nginx, and Caddy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -196,15 +198,44 @@ def test_segment_s_client_waits_and_loses_nothing(behind: Serving) -> None:
     assert (int(row["found"]), int(row["n"])) == (703, 703)
 
 
+def program_of(name: str, package: str) -> str:
+    """Where a proxy's program is; skips where it is not installed."""
+    program = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    if program is None:
+        pytest.skip(f"{name} is not installed, so the documented file cannot be tried (Debian: {package})")
+    return program
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def listening(command: Sequence[str], port: int, log: Path, **environment: str) -> Iterator[int]:
+    """A proxy's process, from when it takes connections on a port of this machine."""
+    with log.open("a") as errors:
+        process = subprocess.Popen(command, stderr=errors, env=os.environ | environment)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            with suppress(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+                break
+            time.sleep(0.02)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
 @pytest.fixture(scope="module")
 def nginx(behind: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """nginx with the document's own file, but for the certificate and the ports."""
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-    if program is None:
-        pytest.skip("nginx is not installed, so the documented file cannot be tried (Debian: nginx-light)")
-    folder = tmp_path_factory.mktemp("nginx")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    program = program_of("nginx", "nginx-light")
+    folder, port = tmp_path_factory.mktemp("nginx"), free_port()
     (documented,) = re.findall(r"```nginx\n(upstream.*?)```", DOCUMENT, re.DOTALL)
     configured = documented.replace("127.0.0.1:8765", f"127.0.0.1:{behind.port}")
     configured = configured.replace("listen 443 ssl http2;", f"listen 127.0.0.1:{port};")
@@ -217,19 +248,8 @@ def nginx(behind: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     )
     command = [program, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
     subprocess.run([*command, "-t"], check=True, capture_output=True)
-    process = subprocess.Popen(command)
-    try:
-        for _ in range(1_000):
-            assert process.poll() is None, (folder / "error.log").read_text()
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=5).close()
-                break
-            except ConnectionRefusedError:
-                continue
+    with listening(command, port, folder / "error.log"):
         yield port
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def test_behind_nginx_as_documented_a_client_is_known_whatever_it_makes_up(behind: Serving, nginx: int) -> None:
@@ -248,3 +268,45 @@ def test_behind_nginx_as_documented_refusals_are_the_collector_s_own(behind: Ser
     assert ask(nginx, "GET", "/v1/p.gif?event=e", by=THEIRS).headers["content-type"] == "image/gif"
     assert ask(nginx, "GET", "/livez", by=THEIRS).status == 200
     assert [ask(nginx, "GET", "/metrics", by=by).status for by in (THEIRS, OURS)] == [200, 403]
+
+
+@pytest.fixture(scope="module")
+def before_caddy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """A collector that trusts Caddy, which comes from this machine's first address: no setting chooses another."""
+    program_of("caddy", "caddy")
+    limits: dict[str, Any] = {"FOOTFALL_ADDRESS_RATE_MAX": "1", "FOOTFALL_RATE_BURST_SECONDS": "2"}
+    data_dir = tmp_path_factory.mktemp("caddy") / "data"
+    with serving(data_dir, FOOTFALL_TRUSTED_PROXIES="127.0.0.1/32", **limits) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def caddy(before_caddy: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Caddy with the document's own file, but for the name, and with it the certificate, and the ports."""
+    folder, port = tmp_path_factory.mktemp("caddy"), free_port()
+    (documented,) = re.findall(r"```caddy\n(.*?)```", DOCUMENT, re.DOTALL)
+    configured = documented.replace("127.0.0.1:8765", f"127.0.0.1:{before_caddy.port}")
+    configured = configured.replace("t.example.com", f"http://127.0.0.1:{port}")
+    file = folder / "Caddyfile"
+    file.write_text(f"{{\n\tadmin off\n}}\n{configured}")
+    command = [program_of("caddy", "caddy"), "run", "--adapter", "caddyfile", "--config", str(file)]
+    with listening(command, port, folder / "error.log", HOME=str(folder)):
+        yield port
+
+
+def test_behind_caddy_as_documented_a_client_is_known_whatever_it_makes_up(before_caddy: Serving, caddy: int) -> None:
+    assert send(before_caddy, caddy, "caddy", by=OURS, count=MANY).status == 200
+    for number, made_up in enumerate(("6.6.6.6", "6.6.6.6, 7.7.7.7", "garbage, , ,", f"8.8.8.8, {OURS}")):
+        headers: dict[str, Any] = {"x_forwarded_for": made_up, "forwarded": "for=8.8.8.8", "x_real_ip": "9.9.9.9"}
+        assert send(before_caddy, caddy, f"caddy-{number}", by=OURS, **headers).status == 429, made_up
+    assert send(before_caddy, caddy, "caddy-other", by="127.0.0.9").status == 200
+
+
+def test_behind_caddy_as_documented_refusals_are_the_collector_s_own(caddy: int) -> None:
+    large = ask(caddy, "POST", "/v1/batch", b"x" * 700_000)
+    assert (large.status, large.json["reason"]) == (413, "body_too_large")
+    long = ask(caddy, "GET", "/v1/p.gif?" + "a" * 9_000)
+    assert (long.status, long.json["reason"]) == (414, "url_too_long")
+    assert ask(caddy, "GET", "/v1/p.gif?event=e").headers["content-type"] == "image/gif"
+    assert ask(caddy, "GET", "/livez").status == 200
+    assert [ask(caddy, "GET", path).status for path in ("/metrics", "/readyz")] == [403, 403]
