@@ -10,11 +10,11 @@ Floor       Properties are stored as they were sent, so their bytes are read twi
             event is little but properties, so the budget is for what the tag sends, and `x floor` is what is ours.
 Method      The default plan. Batches of 1, 10 and 50 events, all of them different (values too); one of them bad; all
             bad (a value of a wrong type, and one that is not allowed). "tag": with the ids, times and context that the
-            tag sends; else the least that is an event. A purchase's total is new with each event (verdicts of others
-            fill the memory of verdicts before), or "usual": one of USUAL totals, as prices are. All sides run in turn
-            in one process, REPETITIONS times ROUNDS short rounds after a warm-up; CPU time of the thread, of each
-            repetition the fastest round, since other processes only ever add to it. Medians of the repetitions, of
-            their ratios too, and all that they lie between.
+            tag sends; else the least that is an event. Pages are some of PAGES of a site, under titles of their own. A
+            purchase's total is new with each event (verdicts of others fill the memory of verdicts before), or "usual":
+            one of USUAL totals, as prices are. All sides run in turn in one process, REPETITIONS times ROUNDS short
+            rounds after a warm-up; CPU time of the thread, of each repetition the fastest round, since other processes
+            only ever add to it. Medians of the repetitions, of their ratios too, and all that they lie between.
 Run         python -m benchmarks.validate             about 90 s
 """
 
@@ -41,6 +41,7 @@ from collector.record import Envelope
 PLAN = Path(__file__).resolve().parent.parent / "schemas"
 REPETITIONS, ROUNDS = 5, 40
 USUAL = 200  # totals of orders that are sent again and again
+PAGES = 500
 FAR = 100_000  # the number of a document that no batch holds
 ROUND_NS = 1_000_000  # one timed round; long enough to drown the clock, short enough to fall between other processes
 
@@ -92,29 +93,39 @@ def timed(call: Callable[[], object], count: int) -> float:
 
 # Kind of batch, the event's name, a valid document by its number, and what makes it bad.
 BATCHES: list[tuple[str, Callable[[int], dict[str, object]], dict[str, object]]] = [
-    ("page_view", lambda n: _PAGE | {"load_ms": n, "title": f"Shoe {n}"}, {"load_ms": "fast", "page_type": "landing"}),
+    (
+        "page_view",
+        lambda n: _page(n) | {"load_ms": n, "page_type": "product"},
+        {"load_ms": "fast", "page_type": "landing"},
+    ),
     ("purchase", lambda n: _ORDER | {"order_id": f"O-{n}", "value": n + 0.25}, {"value": "free", "currency": "eur"}),
     ("purchase", lambda n: _ORDER | {"order_id": f"O-{n}", "value": n * 7 % USUAL + 0.25}, {}),
 ]
 SIZES = (1, 10, 50)
 BODIES = 100  # different bodies, so that no value comes back soon
-# What the tag says beside the properties.
-_TAG = {
-    "anonymousId": "01976f5e-93a1-7c31-b0d4-6e2f5a7c9d10",
-    "userId": None,
-    "timestamp": "2026-11-22T10:00:00.000Z",
-    "sequence": 7,
-    "context": {"page": {"url": _PAGE["url"], "referrer": _PAGE["referrer"], "title": _PAGE["title"]}},
-}
+
+
+def _page(number: int) -> dict[str, Any]:
+    """A page as the tag tells it, one of PAGES of a site, under a title of its own."""
+    path, search = f"/p/{1000 + number * 7 % PAGES}", "?utm_source=news&utm_medium=email"
+    return {
+        "url": f"https://shop.example{path}{search}",
+        "path": path,
+        "referrer": "https://shop.example/",
+        "search": search,
+        "title": f"Shoe {number}",
+    }
 
 
 def body_of(event: str, documents: list[dict[str, object]], *, tag: bool = False) -> bytes:
-    """A batch as a client sends it, or the tag."""
-    around = _TAG if tag else {}
-    batch = [
-        {"type": "track", "messageId": f"01976f5e-93a1-7c31-b0d4-{n:012}", **around, "event": event, "properties": d}
-        for n, d in enumerate(documents)
-    ]
+    """A batch as a client sends it, or as the tag does, byte by byte (js_sdk/src/tag.js, emit)."""
+    batch: list[dict[str, object]] = []
+    for n, document in enumerate(documents):
+        around: dict[str, object] = {"messageId": f"01976f5e-93a1-7c31-b0d4-{n:012}"}
+        if tag:
+            around |= {"anonymousId": "01976f5e-93a1-7c31-b0d4-6e2f5a7c9d10", "timestamp": "2026-11-22T10:00:00.000Z"}
+            around |= {"sequence": n, "context": {"page": _page(n)}}
+        batch.append({"type": "track", **around, "event": event, "properties": document})
     return msgspec.json.encode({"batch": batch, "sentAt": "2026-11-22T10:00:00.000Z"})
 
 

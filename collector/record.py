@@ -19,26 +19,29 @@ CLOCK_STEP_MS = 60_000
 
 
 class Envelope(Struct, gc=False):
-    """One event as a Segment-compatible client sends it. Properties, traits and context stay raw JSON."""
+    """One event as a Segment-compatible client sends it. Properties, traits and context stay raw JSON.
+
+    In the order in which the tag writes them, which msgspec reads a little faster.
+    """
 
     type: str = ""
-    event: str | None = None
-    name: str | None = None
-    category: str | None = None
+    userId: str | int | None = None
     messageId: str | None = None
     anonymousId: str | int | None = None
-    userId: str | int | None = None
+    timestamp: str | int | float | None = None
+    sequence: int | None = None
+    context: Raw | UnsetType = UNSET
+    event: str | None = None
+    properties: Raw | UnsetType = UNSET
+    extra: Raw | UnsetType = UNSET  # not Segment's: what a typed helper sends beside the planned properties
+    name: str | None = None
+    category: str | None = None
     groupId: str | int | None = None
     previousId: str | int | None = None
-    timestamp: str | int | float | None = None
     originalTimestamp: str | int | float | None = None
     sentAt: str | int | float | None = None
-    sequence: int | None = None
     writeKey: str | None = None
-    properties: Raw | UnsetType = UNSET
     traits: Raw | UnsetType = UNSET
-    context: Raw | UnsetType = UNSET
-    extra: Raw | UnsetType = UNSET  # not Segment's: what a typed helper sends beside the planned properties
 
 
 class EventRow(Struct, array_like=True, gc=False):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import GenericAlias, MappingProxyType
 from typing import Annotated, Any, Literal, Union
 
@@ -109,7 +109,12 @@ def without_patterns(properties: tuple[Property, ...]) -> tuple[Property, ...]:
 
 
 def struct_of(
-    name: str, properties: tuple[Property, ...], *, closed: bool, named: Mapping[str, str] = NUMBERED
+    name: str,
+    properties: tuple[Property, ...],
+    *,
+    closed: bool,
+    named: Mapping[str, str] = NUMBERED,
+    absent: Iterable[str] = (),
 ) -> tuple[type, dict[str, str]]:
     """A Struct for the members of an object, and the field that holds each property and alias.
 
@@ -118,6 +123,7 @@ def struct_of(
         properties: In plan order.
         closed: Refuse members that are not named.
         named: What a property's field is called; others are numbered.
+        absent: Further names that an event may be asked for, which are always None.
     Raises:
         Inexpressible: msgspec cannot check a property as strictly as the rules do.
     """
@@ -133,7 +139,14 @@ def struct_of(
             else:
                 fields.append((holder, Union[made, UnsetType], msgspec.field(name=word, default=UNSET)))  # noqa: UP007 - `made` is a runtime value that may not support `|`
     made_struct = msgspec.defstruct(
-        name, fields, kw_only=True, frozen=True, gc=False, forbid_unknown_fields=closed, module=__name__
+        name,
+        fields,
+        kw_only=True,
+        frozen=True,
+        gc=False,
+        forbid_unknown_fields=closed,
+        module=__name__,
+        namespace=dict.fromkeys(absent),
     )
     return made_struct, holders
 

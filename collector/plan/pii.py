@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote_plus
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from collector.cut import elements, members
 from collector.plan.model import Pii, Property, Type
@@ -30,6 +30,8 @@ _MASKED = b'"***"'
 # Addresses that were stripped, of each name and allow-list, of which a plan has a few: a site's pages repeat. x 2 KB.
 STRIPPED_CACHE_MAX = 1_024
 STRIPPED_CACHED_BYTES_MAX = 512
+# Addresses with nothing to strip, of each allow-list: those of a busy site. x 600 bytes; forgotten all at once.
+CLEAN_MAX = 4_096
 _DECLARATIONS_MAX = 64
 
 Handler: TypeAlias = Callable[[bytes], bytes | None]
@@ -273,28 +275,38 @@ def _stripping(keep: tuple[str, ...]) -> Handler:
     return strip
 
 
-Edit: TypeAlias = Callable[[str], tuple[bytes, bytes] | None]
+class Stripper:
+    """The same for decoded addresses. `clean` are some of which nothing goes, and what stands where none was sent."""
+
+    def __init__(self, keep: tuple[str, ...]) -> None:
+        self._change = _keeping(keep)
+        self._cached = lru_cache(maxsize=STRIPPED_CACHE_MAX)(self._edited)
+        self.clean: set[object] = {None, UNSET}
+
+    def edit(self, key: bytes, text: str) -> tuple[bytes, bytes] | None:
+        """What stands for an address and its key in compact JSON, before and after; None where nothing goes."""
+        small = len(text) <= STRIPPED_CACHED_BYTES_MAX
+        edited = self._cached(key, text) if small else self._edited(key, text)
+        if edited is None and small:
+            if len(self.clean) >= CLEAN_MAX:
+                self.clean.clear()
+                self.clean.update((None, UNSET))
+            self.clean.add(text)
+        return edited
+
+    def _edited(self, key: bytes, text: str) -> tuple[bytes, bytes] | None:
+        after = self._change(text)
+        return None if after == text else (key + b":" + encode(text), key + b":" + encode(after))
 
 
-def edit_of(name: str, kind: Type) -> Edit | None:
-    """The same for a decoded address: what stands for it and its name in compact JSON, before and after; None where
-    nothing goes. None for a type that is no address, or is handled otherwise.
-    """
+def stripper_of(kind: Type) -> Stripper | None:
+    """What is done to decoded values of a type; None where it is no address, or handled otherwise."""
     if kind.pii is None or kind.pii.handling != "strip_query_except" or kind.kind != "string":
         return None
-    return _editing(name, kind.pii.keep)
+    return _stripper(kind.pii.keep)
 
 
-@lru_cache(maxsize=_DECLARATIONS_MAX)
-def _editing(name: str, keep: tuple[str, ...]) -> Edit:
-    change, key = _keeping(keep), encode(name) + b":"
-
-    def edit(text: str) -> tuple[bytes, bytes] | None:
-        after = change(text)
-        return None if after == text else (key + encode(text), key + encode(after))
-
-    cached = lru_cache(maxsize=STRIPPED_CACHE_MAX)(edit)
-    return lambda text: cached(text) if len(text) <= STRIPPED_CACHED_BYTES_MAX else edit(text)
+_stripper = lru_cache(maxsize=_DECLARATIONS_MAX)(Stripper)
 
 
 # What must be in an address for anything of it to go, or in its JSON where it is spelled otherwise.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 from plan.built import compiled, event, listing, number, plan_of, rules, text, thing
 
-from collector.plan import Checked, CompiledPlan
+from collector.plan import Checked, CompiledPlan, pii
 from collector.plan.model import Action, Pii, Property, Type
 from collector.plan.pii import blanked, masked_text, personal, personal_within
 
@@ -26,7 +28,12 @@ def judged(plan: CompiledPlan, sent: Any, **how: Any) -> Checked:
 
 def handled(sent: Any, *properties: Property) -> Any:
     """The properties as they are stored."""
-    checked = judged(compiled(*properties), sent)
+    return handled_by(compiled(*properties), sent)
+
+
+def handled_by(plan: CompiledPlan, sent: Any) -> Any:
+    checked = judged(plan, sent)
+    assert not checked.violations
     return sent if checked.properties is None else json.loads(checked.properties)
 
 
@@ -73,6 +80,53 @@ def test_a_dropped_value_is_gone_and_its_neighbours_keep_their_bytes() -> None:
 def test_an_address_keeps_the_parameters_that_are_named(sent: str, kept: str) -> None:
     declared = text("u", "strip_query_except", keep=("utm_source",))
     assert handled({"u": sent}, declared) == {"u": kept}
+
+
+ADDRESSES = [
+    "https://a.example/",
+    "https://a.example/p?q=1",
+    "/p?utm_source=x",
+    "/p?utm_source=x&id=7",
+    "?id=7",
+    "",
+    None,
+]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_addresses_of_one_event_are_each_handled_as_if_they_stood_alone_however_often_they_come(count: int) -> None:
+    names = [f"u{number}" for number in range(count)]
+    declared = [text(name, "strip_query_except", keep=("utm_source",), nullable=True) for name in names]
+    plan, alone = compiled(*declared), compiled(declared[0])
+    kept = {sent: handled_by(alone, {"u0": sent})["u0"] for sent in ADDRESSES}
+    assert kept["/p?utm_source=x&id=7"] == "/p?utm_source=x"
+    for values in 2 * list(itertools.product(ADDRESSES, repeat=min(count, 3))):
+        sent = dict(zip(names, values, strict=False))
+        if count == 4:
+            sent["u3"] = values[0]
+        assert handled_by(plan, sent) == {name: kept[value] for name, value in sent.items()}
+    assert handled_by(plan, {}) == {}
+
+
+def test_addresses_with_different_lists_keep_what_their_own_list_says() -> None:
+    declared = [text("a", "strip_query_except", keep=("x",)), text("b", "strip_query_except", keep=("y",))]
+    plan = compiled(*declared)
+    for _ in range(2):
+        assert handled_by(plan, {"a": "/?x=1", "b": "/?x=1"}) == {"a": "/?x=1", "b": "/"}
+        assert handled_by(plan, {"a": "/?y=1", "b": "/?y=1"}) == {"a": "/", "b": "/?y=1"}
+
+
+def test_addresses_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pii, "CLEAN_MAX", 10)
+    stripper = pii.Stripper(("keep",))
+    for number_ in range(25):
+        assert stripper.edit(b'"u"', f"/{number_}?keep=1") is None
+        assert stripper.edit(b'"u"', f"/{number_}?id=1") == (b'"u":"/%d?id=1"' % number_, b'"u":"/%d"' % number_)
+        assert len(stripper.clean) <= 12
+    assert {None, UNSET} < stripper.clean
+    assert "/24?keep=1" in stripper.clean
+    assert stripper.edit(b'"u"', "/" + "x" * pii.STRIPPED_CACHED_BYTES_MAX) is None
+    assert max(len(entry) for entry in stripper.clean if isinstance(entry, str)) < 20
 
 
 def test_personal_data_is_handled_inside_objects_lists_and_maps() -> None:
