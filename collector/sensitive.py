@@ -60,7 +60,6 @@ def without_secrets(text: str) -> str:
     lower = text.lower()
     if _MAYBE.search(lower) is None and "%3d" not in lower:
         return text
-    text = text.replace(_GONE, "")
     kept: list[str] = []
     at = 0
     for found in _NAME.finditer(text):
@@ -69,8 +68,12 @@ def without_secrets(text: str) -> str:
             value = _VALUE.match(text, found.end())
             assert value is not None  # it may be empty
             at = value.end()
+    if not at:
+        return text
+    if _GONE in text:
+        return without_secrets(text.replace(_GONE, ""))
     kept.append(text[at:])
-    return _JOINT.sub(_joined, "".join(kept)) if at else text
+    return _JOINT.sub(_joined, "".join(kept))
 
 
 def _joined(found: re.Match[str]) -> str:

@@ -77,11 +77,16 @@ def test_what_a_secret_is_called(name: str) -> None:
         "token=1",
         '{"text":"my password=x is no parameter","token":"a"}',
         '{"a":"?","b":"token=5"}',
+        '{"a\0b":"https://a.example/?monkey=1&key=2"}',
         "",
     ],
 )
 def test_what_is_no_secret_is_kept_to_the_character(text: str) -> None:
     assert without_secrets(text) == text
+
+
+def test_a_nul_byte_ends_no_search_for_secrets() -> None:
+    assert without_secrets("\0https://a.example/?to\0ken=1&a=2&token=3\0") == "https://a.example/?a=2"
 
 
 def test_what_is_kept_of_json_is_json_with_escapes_and_all() -> None:
