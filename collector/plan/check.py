@@ -406,11 +406,11 @@ class EventCheck:
 
     def _kept(self, sent: Any, properties: bytes | Raw) -> bytes | None:
         """What may be written of a decoded event; None when that is what was sent."""
-        edits = [
-            (key, edited)
-            for read, key, stripper in self._addresses
-            if (text := read(sent)) not in stripper.clean and (edited := stripper.edit(key, text)) is not None
-        ]
+        edits: list[tuple[bytes, tuple[bytes, bytes]]] = []
+        for read, key, stripper in self._addresses:
+            text = read(sent)
+            if text not in stripper.clean and (edited := stripper.edit(key, text)) is not None:
+                edits.append((key, edited))
         if self._addresses and not edits:
             return None
         raw = bytes(properties)

@@ -12,7 +12,7 @@ from functools import lru_cache
 import msgspec
 
 from collector.plan.model import Property
-from collector.plan.pii import Handler, handler_of, over_members
+from collector.plan.pii import Handler, Stripper, handler_of, over_members, stripper_of
 
 # What else holds the value of a property, where that is not declared itself: a query, and the page visited before.
 _SAME = {"search": "url", "referrer": "url"}
@@ -28,12 +28,16 @@ _decode_text = msgspec.json.Decoder(str).decode
 class PageHandling:
     """What is done to the page of an event; all events of one plan share a few of these."""
 
-    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, handlers: Mapping[str, Handler], strippers: Mapping[str, Stripper]) -> None:
         self._handlers = handlers
+        self._strippers = strippers
         self._cached = lru_cache(maxsize=_CONTEXTS_CACHED)(self._context)
 
     def text(self, name: str, value: str) -> str:
         """One part of the page, by the name of its property; empty when it is dropped."""
+        stripper = self._strippers.get(name)
+        if stripper is not None:
+            return stripper.text(value)
         handle = self._handlers.get(name)
         if handle is None or not value:
             return value
@@ -69,10 +73,13 @@ def page_handling(properties: tuple[Property, ...]) -> PageHandling | None:
     """What is done to the page of an event with these properties; None when nothing is."""
     declared = {prop.name: prop for prop in properties if prop.name in _NAMES}
     found: dict[str, Handler] = {}
+    strippers: dict[str, Stripper] = {}
     for name in _NAMES:
         prop = declared.get(name)
         if prop is None or prop.type.pii is None:
             prop = declared.get(_SAME.get(name, name))
         if prop is not None and (handle := handler_of(prop.type)) is not None:
             found[name] = handle
-    return PageHandling(found) if found else None
+            if (stripper := stripper_of(prop.type)) is not None:
+                strippers[name] = stripper
+    return PageHandling(found, strippers) if found else None

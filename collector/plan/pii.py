@@ -280,23 +280,31 @@ class Stripper:
 
     def __init__(self, keep: tuple[str, ...]) -> None:
         self._change = _keeping(keep)
-        self._cached = lru_cache(maxsize=STRIPPED_CACHE_MAX)(self._edited)
-        self.clean: set[object] = {None, UNSET}
+        self._changed = lru_cache(maxsize=STRIPPED_CACHE_MAX)(self._change)
+        self._edited = lru_cache(maxsize=STRIPPED_CACHE_MAX)(self._edit)
+        self.clean: set[object] = {None, UNSET, ""}
+
+    def text(self, text: str) -> str:
+        """What is kept of an address."""
+        if text in self.clean:
+            return text
+        if len(text) > STRIPPED_CACHED_BYTES_MAX:
+            return self._change(text)
+        kept = self._changed(text)
+        if kept == text:
+            if len(self.clean) >= CLEAN_MAX:
+                self.clean.clear()
+                self.clean.update((None, UNSET, ""))
+            self.clean.add(text)
+        return kept
 
     def edit(self, key: bytes, text: str) -> tuple[bytes, bytes] | None:
         """What stands for an address and its key in compact JSON, before and after; None where nothing goes."""
-        small = len(text) <= STRIPPED_CACHED_BYTES_MAX
-        edited = self._cached(key, text) if small else self._edited(key, text)
-        if edited is None and small:
-            if len(self.clean) >= CLEAN_MAX:
-                self.clean.clear()
-                self.clean.update((None, UNSET))
-            self.clean.add(text)
-        return edited
+        return self._edited(key, text) if len(text) <= STRIPPED_CACHED_BYTES_MAX else self._edit(key, text)
 
-    def _edited(self, key: bytes, text: str) -> tuple[bytes, bytes] | None:
-        after = self._change(text)
-        return None if after == text else (key + b":" + encode(text), key + b":" + encode(after))
+    def _edit(self, key: bytes, text: str) -> tuple[bytes, bytes] | None:
+        kept = self.text(text)
+        return None if kept == text else (key + b":" + encode(text), key + b":" + encode(kept))
 
 
 def stripper_of(kind: Type) -> Stripper | None:
