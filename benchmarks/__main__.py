@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 NAMES = (
-    *("collector", "overload", "pieces", "whole_way", "load_formats", "enrichment", "outage", "final"),
+    *("collector", "overload", "pieces", "whole_way", "load_formats", "enrichment", "outage", "final", "growth"),
     *("views", "validate", "plan_lock", "plan_diff", "plan_simulate"),
 )
 
