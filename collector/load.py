@@ -6,9 +6,10 @@ One batch is in flight at a time and is never cut again: after a crash the manif
 and the same block goes out under the same token, which the table's deduplication window drops if it had arrived.
 Positions and the ledger of counts are one file, replaced atomically, so they can never disagree.
 
-An event sent twice by its client is dropped here. Ids of recent batches are kept in memory; an event that happened
-the oldest of them was received, or does not credibly say when, is looked up in the database, by visitor. So a retry is
-found however late it comes; only one whose visitor changed meanwhile (a daily hash, past midnight) can slip through.
+An event sent twice by its client is dropped here. Ids of recent batches are kept in memory (recent.py); an event that
+happened before the oldest of them was received, or does not credibly say when, is looked up in the database, by
+visitor, unless the sieve of older ids says that it is new. So a retry is found however late it comes; only one whose
+visitor changed meanwhile (a daily hash, past midnight) can slip through.
 Rejected events have no time of their own: their ids are remembered, and only one that arrived before memory begins,
 which a replay of old segments brings back, is looked up, at its time of arrival.
 
@@ -62,6 +63,7 @@ from collector.ledger import (
 from collector.packed import FORM
 from collector.plan.values import literal
 from collector.pressed import SegmentFile
+from collector.recent import RecentIds
 from collector.record import (
     ADDED_EVENT_VALUES,
     ADDED_FAILED_VALUES,
@@ -89,7 +91,6 @@ CUT_BYTES_MAX = 16 * 1024 * 1024
 READ_BYTES = 4 * 1024 * 1024
 FULL_BYTES = 24 * 1024 * 1024  # of the spool: about a batch of ROWS_MAX; with so much waiting it is cut at once
 HALVES_MAX = 500  # steps of taking a block apart, each an insert or two; then what is left of a part is refused whole
-GENERATION_IDS = 250_000  # two generations of ids at about 150 bytes each: at most 80 MB
 PROBE_IDS = 1_000  # events of one look-up
 PROBE_BYTES = 128 * 1024  # and the bytes of their ids, which clients choose: ClickHouse's max_query_size is 256 KB
 # How far an event's time may lie behind its first arrival: half a step of the clock's correction, and the latency of a
@@ -174,41 +175,6 @@ _EARLIER_SCHEMA = _schema(
 _WHOLE_ROWS_SCHEMA = _schema(_COLUMNS_OF_FORM_2, _FAILED_BEFORE)
 _OF_RECORDS = (SCHEMA, _SCHEMA_BEFORE, _FORM_2_SCHEMA)  # whose batches are named by the checksums of their records
 _OF_BYTES = (_WHOLE_ROWS_SCHEMA, _EARLIER_SCHEMA)
-
-
-class RecentIds:
-    """Ids of the events loaded last, in two generations. `since_ms`: all stored events received from then on are known.
-
-    What a loader remembers is counted in ids, not in time, so that a spool which filled up during an outage is emptied
-    as fast as any: it is as fresh to the database as what arrives now.
-    """
-
-    def __init__(self) -> None:
-        self._young: set[str] = set()
-        self._old: set[str] = set()
-        self._young_newest_ms = self._old_newest_ms = 0
-        self.since_ms = 0
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._young or key in self._old
-
-    def knows_any(self, keys: set[str]) -> bool:
-        """True when one of these is among them."""
-        return not (self._young.isdisjoint(keys) and self._old.isdisjoint(keys))
-
-    def add(self, keys: Iterable[str], newest_ms: int) -> None:
-        """Remember ids of stored events, the last received at `newest_ms`; of too many, forget the oldest."""
-        self._young.update(keys)
-        self._young_newest_ms = max(self._young_newest_ms, newest_ms)
-        if len(self._young) >= GENERATION_IDS:
-            if self._old:
-                self.unknown_until(self._old_newest_ms)
-            self._old, self._young = self._young, set()
-            self._old_newest_ms, self._young_newest_ms = self._young_newest_ms, 0
-
-    def unknown_until(self, received_ms: int) -> None:
-        """Events received up to then are stored of which nothing is known here."""
-        self.since_ms = max(self.since_ms, received_ms + 1)
 
 
 class Loader:
@@ -516,7 +482,7 @@ class Loader:
         """
         keys = rows.event_keys()
         skipped = self._seen(keys)
-        late = {keys[at]: rows.place_of(at) for at in _may_be_older(rows, self._recent.since_ms) if at not in skipped}
+        late = {keys[at]: rows.place_of(at) for at in self._doubtful(rows, keys) if at not in skipped}
         if stored := self._stored(late):
             skipped.update(at for at, key in enumerate(keys) if key in stored)
         keys = rows.failed_keys()
@@ -535,6 +501,15 @@ class Loader:
             stored_here = set(rows.event_keys())
             twice.update(at for at, key in enumerate(counted) if key in stored_here)
         return sorted(skipped), sorted(skipped_failed), sorted(twice)
+
+    def _doubtful(self, rows: Rows, keys: list[str]) -> list[int]:
+        """Indices of the events of which only the database can say whether an earlier copy was stored."""
+        recent = self._recent
+        older = _may_be_older(rows, recent.since_ms)
+        if not older:
+            return []
+        unknown = set(_may_be_older(rows, recent.sieve.since_ms))
+        return [at for at in older if at in unknown or keys[at] in recent.sieve]
 
     def _of_erased(self, rows: Rows, skip_events: list[int], skip_failed: list[int]) -> tuple[list[int], list[int]]:
         """Indices of the other rows that come too late: those whose they are were erased."""

@@ -6,8 +6,8 @@
 --             A visit is of visitor number visitors * u^(5/3), u uniform: a few come often, most once or twice (a power
 --             law with exponent 0.4). It has 1 + a geometric number of events, 4 in the mean and 60 at most, that walk
 --             over the states below by TRANSITIONS. Between two events pass -ln(u) * 40 s; 1 in 250 happens in the same
---             millisecond as the one before. 1 of 33 events arrives up to two days late, 1 of 200 twice, 1 of 50
---             visitors is a bot. A fifth of all visitors sign in, and two of them are one user on two devices.
+--             millisecond as the one before. 1 of 33 events arrives up to two days late, but none after `until`, 1 of 200
+--             twice, 1 of 50 visitors is a bot. A fifth of all visitors sign in, and two of them are one user on two devices.
 INSERT INTO {database}.events
 (
     message_id, type, event, event_original, event_version, source_id, visitor_id, user_id, sequence,
@@ -55,9 +55,15 @@ SELECT
     fromUnixTimestamp64Milli(started_ms + elapsed_ms, 'UTC') AS event_time,
     event_time AS occurred_at,
     event_time AS sent_at,
-    event_time
-        + toIntervalMillisecond(if(draw(concat('late', toString(step)), visit) % 33 = 0, draw('late by', visit) % 172800000, 900))
-        + toIntervalSecond(30 * repeated) AS received_at,
+    greatest(
+        event_time,
+        least(
+            {until:DateTime64(3, 'UTC')},
+            event_time
+                + toIntervalMillisecond(if(draw(concat('late', toString(step)), visit) % 33 = 0, draw('late by', visit) % 172800000, 900))
+                + toIntervalSecond(30 * repeated)
+        )
+    ) AS received_at,
     concat('https://shop.example', path) AS url,
     'shop.example' AS host,
     ['/', concat('/c/', toString(item % 40)), concat('/p/', toString(item % 1000)), concat('/p/', toString(item % 1000)), '/checkout', '/thanks',

@@ -19,9 +19,12 @@ from load.spooled import (
     never_merge,
     record,
 )
+from msgspec import structs
 
+from collector import recent as remembered
 from collector.ledger import read_positions
-from collector.load import GENERATION_IDS, RECALL_MS, RecentIds
+from collector.load import RECALL_MS
+from collector.recent import GENERATION_IDS, RecentIds, Sieve
 from collector.record import EventRow
 from collector.spool import segments
 from collector.store import Store
@@ -242,6 +245,44 @@ def test_memory_is_bounded_and_says_from_when_on_it_knows_everything() -> None:
     assert "3 0" in recent
     # What was received up to 2,002 is forgotten.
     assert recent.since_ms == 2_003
+
+
+def test_the_sieve_holds_all_that_was_added_hardly_anything_else_and_says_from_when_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(remembered, "SIEVE_IDS", 1_000)
+    monkeypatch.setattr(remembered, "SIEVE_BITS", 2**15)
+    sieve = Sieve()
+    assert "0 0" not in sieve
+    generations = [{f"{generation} {n}" for n in range(500)} for generation in range(6)]
+    for number, keys in enumerate(generations):
+        sieve.add(keys, newest_ms=1_000 + number)
+        kept = generations[max(number // 2 * 2 - 2, 0) : number + 1]
+        assert all(key in sieve for each in kept for key in each)
+        assert sieve.since_ms == (1_001 + number // 2 * 2 - 3 if number >= 4 else 0)
+    # 1,000 ids of two bits in 32,768: 1 in 270 of others seems to be in one generation, 1 in 135 in two.
+    assert sum(f"other {n}" in sieve for n in range(10_000)) < 200
+    assert sum(key in sieve for key in generations[0]) < 50
+
+
+@pytest.mark.parametrize("generation", [20, 100_000])
+def test_of_more_events_than_are_remembered_only_those_are_looked_up_that_came_before(
+    dsn: str, store: Store, data: Data, monkeypatch: pytest.MonkeyPatch, generation: int
+) -> None:
+    """Of a minute at a high rate, sent twice; with room for all of it, and for a few of its ids."""
+    monkeypatch.setattr(remembered, "GENERATION_IDS", generation)
+    rows = [event(f"{n}", received_ms=NOW_MS + n, visitor_id=f"v{n}") for n in range(400)]
+    for start in range(0, 400, 10):
+        data.segment(record(rows[start : start + 10]))
+    with closing(CountingStore(dsn)) as counting:
+        loader = data.loader(counting, rows_max=10)
+        loader.recover()
+        load_all(loader)
+        assert counting.lookups == 0
+        data.segment(*(record([structs.replace(row, received_at=NOW_MS + 500)]) for row in rows))
+        load_all(loader)
+        assert (counting.lookups > 0) == (generation == 20)
+    assert_exactly_once(store, data, [row.message_id for row in rows], deduplicated=400)
 
 
 class CountingStore(Store):
