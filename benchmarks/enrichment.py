@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from crawleruseragents import is_crawler
 from user_agents import parse as user_agents_parse
 
-from collector import device, enrich, geo, identity, location, referrer, sensitive
+from collector.enrichment import device, enrich, geo, identity, location, referrer, sensitive
 
 ROUNDS = 7
 CALLS = 5_000

@@ -16,8 +16,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from collector.migrate import migrate
-from collector.store import Store
+from collector.database.migrate import migrate
+from collector.database.store import Store
 
 ROWS = 500_000
 VISITORS = 50_000

@@ -37,20 +37,20 @@ from benchmarks.servers import USER_AGENT, event
 from collector.app.answers import all_accepted_bytes
 from collector.app.head import check_body
 from collector.app.intake import COUNTER_NAMES, Asked, Intake
-from collector.clock import now_ms
-from collector.geo import open_geo
-from collector.identity import Salts
-from collector.judge import Tools
-from collector.load import Loader
+from collector.database.migrate import migrate
+from collector.database.store import Store
+from collector.enrichment.geo import open_geo
+from collector.enrichment.identity import Salts
+from collector.ingest.clock import now_ms
+from collector.ingest.judge import Tools
+from collector.ingest.packed import encode_packed
+from collector.loading.load import Loader
 from collector.metrics import Counters
-from collector.migrate import migrate
-from collector.packed import encode_packed
 from collector.paths import DEFAULT_PLAN_DIR
 from collector.plan import compile_plan, load_plan
 from collector.simulate.bulk import generate
 from collector.sources import Directory, add_source
-from collector.spool import SEGMENT_MAGIC, SpoolWriter, frame
-from collector.store import Store
+from collector.spooling.spool import SEGMENT_MAGIC, SpoolWriter, frame
 
 STORED = tuple(int(millions) for millions in os.environ.get("FOOTFALL_BENCH_STORED", "1,10").split(","))
 FRESH = 100_000

@@ -28,18 +28,18 @@ from typing import Any
 import msgspec
 
 from benchmarks.servers import CONTEXT, USER_AGENT, await_port, cpu_seconds, event
-from collector.block import Rows, stream
-from collector.decode import decode_batch, raw_events
-from collector.enrich import Request
-from collector.geo import open_geo
-from collector.identity import Salts
-from collector.migrate import migrate
-from collector.packed import Part, encode_packed
+from collector.database.migrate import migrate
+from collector.database.store import INSERT_SETTINGS, Store
+from collector.enrichment.enrich import Request
+from collector.enrichment.geo import open_geo
+from collector.enrichment.identity import Salts
+from collector.ingest.packed import Part, encode_packed
+from collector.ingest.pipeline import Outcome, Tools, process
+from collector.loading.block import Rows, stream
 from collector.paths import DEFAULT_PLAN_DIR
-from collector.pipeline import Outcome, Tools, process
 from collector.plan import compile_plan, load_plan
 from collector.record import EVENT_COLUMNS, decode_rows, encode_rows
-from collector.store import INSERT_SETTINGS, Store
+from collector.wire.decode import decode_batch, raw_events
 
 ROWS = 100_000
 BATCH = 20

@@ -2,7 +2,7 @@
 
 Budget: a day at 1,000 events/s within 10 GB.
 Method: the store process is stopped, a worker takes events, and what it spooled is pressed as the store process does it
-(collector/press.py). Three loads: the benchmark's page view alone in its request and in batches of 20, with random ids
+(spooling/press.py). Three loads: the benchmark's page view alone in its request and in batches of 20, with random ids
 (its own count upwards, which compresses better than any real ones), and the visits of `footfall demo --simulate`, whose
 devices, pages, times and properties differ. A day is so many bytes times 86.4 million; nothing was run for a day. What
 waits for less than a minute is still plain: at this rate about 50 MB for each worker.
@@ -19,10 +19,10 @@ from pathlib import Path
 
 from benchmarks.servers import Server, footfall, post
 from benchmarks.whole_way import _send_all
-from collector.press import press
 from collector.simulate import drive
 from collector.sources import add_source
-from collector.spool import count_spooled, segments
+from collector.spooling.press import press
+from collector.spooling.spool import count_spooled, segments
 
 EVENTS = 60_000
 VISITORS = 3_000

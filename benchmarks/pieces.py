@@ -25,18 +25,18 @@ from benchmarks.servers import post
 from collector.app.answers import all_accepted_bytes
 from collector.app.head import check_body
 from collector.app.intake import COUNTER_NAMES, Asked, Intake
-from collector.clock import now_ms
-from collector.decode import decode_batch
-from collector.geo import open_geo
-from collector.identity import Salts
-from collector.judge import Judge, Tools
+from collector.enrichment.geo import open_geo
+from collector.enrichment.identity import Salts
+from collector.ingest.clock import now_ms
+from collector.ingest.judge import Judge, Tools
+from collector.ingest.packed import encode_packed
+from collector.ingest.pipeline import process
 from collector.metrics import Counters
-from collector.packed import encode_packed
 from collector.paths import DEFAULT_PLAN_DIR
-from collector.pipeline import process
 from collector.plan import compile_plan, load_plan
 from collector.sources import Directory, add_source
-from collector.spool import SpoolWriter, frame
+from collector.spooling.spool import SpoolWriter, frame
+from collector.wire.decode import decode_batch
 
 TURNS = 100
 REQUESTS = 30

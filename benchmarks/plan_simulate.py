@@ -23,16 +23,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.table import head, row, spread
+from collector.database.migrate import migrate
+from collector.database.query import answer
+from collector.database.store import Store
 from collector.hindsight import Ask
 from collector.hindsight.failed import Wanted, tools_for
 from collector.hindsight.replay import replay
 from collector.hindsight.trial import Span, try_plan
-from collector.migrate import migrate
-from collector.pipeline import Tools
+from collector.ingest.pipeline import Tools
 from collector.plan import compile_plan
 from collector.plan.model import DEFAULT_ACTIONS, PROD, EventPlan, Plan, Property, Rule, Type
-from collector.query import answer
-from collector.store import Store
 
 EVENTS = 1_000_000
 REPETITIONS = 5

@@ -32,11 +32,11 @@ import msgspec
 from msgspec import Struct
 
 from benchmarks.table import head, row, spread
-from collector.decode import decode_batch
 from collector.plan import CompiledPlan, Plan, compile_plan, load_plan
 from collector.plan.check import VERDICTS_MAX
 from collector.plan.fast import struct_of, without_patterns
 from collector.record import Envelope
+from collector.wire.decode import decode_batch
 
 PLAN = Path(__file__).resolve().parent.parent / "schemas"
 REPETITIONS, ROUNDS = 5, 40

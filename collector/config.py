@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
+from collector.database.store import Cluster
 from collector.paths import DEFAULT_PLAN_DIR
-from collector.store import Cluster
 
 ENVIRONMENT_PREFIX = "FOOTFALL_"
 # Set by tests and by the shell around us; they configure no collector.

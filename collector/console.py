@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from collector.query import answer
-from collector.store import Store, StoreError
+from collector.database.query import answer
+from collector.database.store import Store, StoreError
 
 QUERY_BYTES_MAX = 1_000_000
 

@@ -12,7 +12,7 @@ import pytest
 from clickhouse_server import USERS, ClickHouseServer
 from databases import Databases
 
-from collector.store import Store
+from collector.database.store import Store
 
 ENGINES = ("chdb", "server")
 

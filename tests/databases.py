@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 
-from collector.migrate import migrate
-from collector.store import Store
+from collector.database.migrate import migrate
+from collector.database.store import Store
 
 
 class Databases:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from clickhouse_server import ClickHouseServer
 
-from collector.store import Store
+from collector.database.store import Store
 
 
 def test_a_killed_server_is_gone_and_comes_back_with_its_data(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from collector.migrate import MigrationError, migrate, pending
+from collector.database.migrate import MigrationError, migrate, pending
+from collector.database.store import Store, StoreError
 from collector.paths import SQL_DIR
-from collector.store import Store, StoreError
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import duckdb
 import polars as pl
 
 from benchmarks.views import questions
-from collector.store import Store
+from collector.database.store import Store
 
 
 def main(engine: str, folder: Path, question: str) -> None:

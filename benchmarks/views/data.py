@@ -11,10 +11,10 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.views.questions import SOURCE
-from collector.migrate import migrate
-from collector.sessions import StoredSessions
+from collector.database.migrate import migrate
+from collector.database.sessions import StoredSessions
+from collector.database.store import Store
 from collector.simulate.bulk import generate
-from collector.store import Store
 
 UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
 

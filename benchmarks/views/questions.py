@@ -11,8 +11,8 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from collector.sessions import StoredSessions
-from collector.store import Store
+from collector.database.sessions import StoredSessions
+from collector.database.store import Store
 
 Rows = list[tuple[Any, ...]]
 SOURCE = "shop"

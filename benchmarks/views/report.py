@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks import table
 from benchmarks.views.data import prepare
 from benchmarks.views.questions import ALONE, OURS, SINCE, UNTIL
-from collector.catalogue import catalogue
+from collector.database.catalogue import catalogue
 
 REPEATS = 3
 ENGINES = ("ours", "duckdb", "polars")

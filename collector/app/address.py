@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network
 
 from collector.app.head import Headers
-from collector.identity import FORWARDED_MAX, client_address
+from collector.enrichment.identity import FORWARDED_MAX, client_address
 
 X_FORWARDED_FOR = b"x-forwarded-for"
 FORWARDED = b"forwarded"  # has a form of its own (RFC 7239); any other header is a list of addresses

@@ -20,11 +20,11 @@ from msgspec import Struct
 from collector.app.head import Head, Headers, key_in
 from collector.app.throttle import Throttled
 from collector.app.unpack import ACCEPTED_CODINGS
-from collector.decode import Batch
 from collector.limits import EVENTS_MAX
 from collector.reason import Reason, Refused
 from collector.record import Envelope
 from collector.sources import Access, Directory
+from collector.wire.decode import Batch
 
 # Those that are refused in the same moment must not all come back in one; each is told the next of these.
 RETRY_AFTER_SECONDS = (3, 5, 7, 4, 6)

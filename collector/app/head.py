@@ -9,10 +9,10 @@ from urllib.parse import parse_qs
 
 from collector.app.unpack import coding_of
 from collector.consent import DNT, GPC, OPT_OUT
-from collector.decode import Batch
-from collector.device import NAME_MAX, NO_HINTS, PLATFORM_HINT_MAX, VERSIONS_HINT_MAX, Hints, exact_hints
+from collector.enrichment.device import NAME_MAX, NO_HINTS, PLATFORM_HINT_MAX, VERSIONS_HINT_MAX, Hints, exact_hints
 from collector.limits import BODY_BYTES_MAX
 from collector.reason import Reason, Refused
+from collector.wire.decode import Batch
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from collector.app.pressure import Pressure
 from collector.sources import SourceError, read_sources
-from collector.spool import SpoolWriter
+from collector.spooling.spool import SpoolWriter
 
 
 def why_unready(data_dir: Path, spool: SpoolWriter, pressure: Pressure, now_ms: int) -> str | None:

@@ -17,17 +17,17 @@ from collector.app.throttle import Throttle
 from collector.app.unpack import unpack_as
 from collector.app.verdicts import explain
 from collector.consent import laid_over
-from collector.decode import KEPT_REASONS, Batch, decode_batch, decode_single, raw_events, unreadable
-from collector.enrich import Request
-from collector.judge import Judge
+from collector.enrichment.enrich import Request
+from collector.ingest.judge import Judge
+from collector.ingest.packed import encode_packed
+from collector.ingest.pipeline import COUNTER_NAMES as JUDGED_NAMES
+from collector.ingest.pipeline import Outcome, Tools, process
 from collector.metrics import Counters
-from collector.packed import encode_packed
-from collector.pipeline import COUNTER_NAMES as JUDGED_NAMES
-from collector.pipeline import Outcome, Tools, process
-from collector.pixel import decode_pixel
 from collector.reason import Reason, Refused
 from collector.sources import Access, Directory
-from collector.spool import SpoolUnavailable, SpoolWriter, frame
+from collector.spooling.spool import SpoolUnavailable, SpoolWriter, frame
+from collector.wire.decode import KEPT_REASONS, Batch, decode_batch, decode_single, raw_events, unreadable
+from collector.wire.pixel import decode_pixel
 
 COUNTER_NAMES: tuple[str, ...] = (
     "received_total",

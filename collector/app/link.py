@@ -16,7 +16,7 @@ import base64
 import binascii
 import hmac
 
-from collector.identity import Salts
+from collector.enrichment.identity import Salts
 from collector.limits import ID_CHARS_MAX
 from collector.reason import Reason, Refused
 

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from collector import device, enrich, names
-from collector.ledger import account, read_positions
-from collector.location import Locator
+from collector.enrichment import device, enrich
+from collector.enrichment.location import Locator
+from collector.loading.ledger import account, read_positions
+from collector.loading.survey import arrivals
 from collector.metrics import Counters, read_counters, read_gauges
-from collector.room import Room
-from collector.spool import SEGMENT_MAGIC, Record, read_records, segment_bytes, segments
-from collector.survey import arrivals
+from collector.spooling.room import Room
+from collector.spooling.spool import SEGMENT_MAGIC, Record, read_records, segment_bytes, segments
+from collector.wire import names
 
 PUBLISH_SECONDS = 5.0
 

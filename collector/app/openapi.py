@@ -16,8 +16,8 @@ from collector.app.optout import OPT_OUT_PATH
 from collector.app.receive import BATCH_PATHS, PIXEL_PATH, SINGLE_PATHS
 from collector.app.tag import TAG_FILE
 from collector.app.verdicts import Explanation
+from collector.ingest.pipeline import Verdict
 from collector.limits import BODY_BYTES_MAX, EVENT_BYTES_MAX, EVENTS_MAX, MESSAGE_ID_CHARS_MAX, QUERY_BYTES_MAX
-from collector.pipeline import Verdict
 from collector.reason import Reason
 
 Part: TypeAlias = dict[str, Any]

@@ -39,12 +39,12 @@ from collector.app.lane import Exchange
 from collector.app.linking import LINK_PATH, link_answer
 from collector.app.optout import OPT_OUT_PATH, opt_out_answer
 from collector.app.throttle import Throttle
+from collector.ingest.pipeline import Tools
 from collector.limits import BODY_BYTES_MAX
 from collector.metrics import Counters
-from collector.pipeline import Tools
 from collector.reason import Reason, Refused
 from collector.sources import Directory
-from collector.spool import SpoolWriter
+from collector.spooling.spool import SpoolWriter
 
 log = logging.getLogger("footfall.app")
 

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from collector.app.tag import TAG_FILE, read_tag
-from collector.device import EXACT_HINTS
+from collector.enrichment.device import EXACT_HINTS
 
 SNIPPET_PLACE = "{{ snippet }}"
 # What each measure is. Names of those that carry a label stand as `rejected_total{reason="wrong_type"}` (metrics.py).

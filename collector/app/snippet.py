@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 from msgspec import Struct
 
 from collector.app.tag import TAG_FILE, TagFile
-from collector.device import EXACT_HINTS
+from collector.enrichment.device import EXACT_HINTS
 
 # Calls before the tag has arrived wait in `q`, with their arguments.
 STUB = "window.footfall=window.footfall||function(){(footfall.q=footfall.q||[]).push(arguments)}"

@@ -10,8 +10,8 @@ import zlib
 from collections.abc import Callable
 
 from collector.limits import BODY_BYTES_MAX, COMPRESSED_PARTS_MAX, ZSTD_WINDOW_LOG_MAX
-from collector.pressed import zstd_library
 from collector.reason import Reason, Refused
+from collector.spooling.pressed import zstd_library
 
 # As an answer of status 415 names them (RFC 9110, section 12.5.3).
 ACCEPTED_CODINGS = b"gzip, deflate, br, zstd"

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Struct
 
-from collector.decode import Batch
-from collector.enrich import Request
-from collector.pipeline import Outcome, Verdict
+from collector.enrichment.enrich import Request
+from collector.ingest.pipeline import Outcome, Verdict
 from collector.record import Envelope
+from collector.wire.decode import Batch
 
 
 class Violation(Struct, frozen=True):

@@ -18,8 +18,8 @@ from msgspec import Raw, Struct
 from collector.audience.definition import Audience, AudienceError, Destination
 from collector.audience.refresh import Refreshed, Rows, last_refreshed
 from collector.audience.webhook import Webhook, post
+from collector.database.store import Store
 from collector.plan.values import literal
-from collector.store import Store
 
 EXPORT = "export"
 BEGUN = "begun"  # stands as the failure of a delivery of which nothing is known yet

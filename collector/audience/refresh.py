@@ -18,9 +18,9 @@ from typing import Any
 from msgspec import Struct
 
 from collector.audience.definition import Audience, AudienceError
-from collector.cluster import shards
+from collector.database.cluster import shards
+from collector.database.store import Store, StoreError
 from collector.plan.values import literal, quoted
-from collector.store import Store, StoreError
 
 PERSON = "person_id"
 SOURCE = "source_id"

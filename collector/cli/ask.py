@@ -15,11 +15,11 @@ import msgspec
 
 from collector.cli import lock
 from collector.cli.target import remember
-from collector.clock import now_ms
 from collector.config import Settings
-from collector.migrate import migrate
-from collector.query import SOCKET_NAME, answer
-from collector.store import Store
+from collector.database.migrate import migrate
+from collector.database.query import SOCKET_NAME, answer
+from collector.database.store import Store
+from collector.ingest.clock import now_ms
 
 ASK_SECONDS_MAX = 600.0
 STARTING_SECONDS_MAX = 20.0
@@ -83,7 +83,9 @@ def opened(settings: Settings, what: str) -> Iterator[Store]:
     Raises:
         lock.InUse, WrongTarget, StoreError, MigrationError.
     """
-    from collector.load import Loader  # with pyarrow: half a second, and most commands find a collector that runs
+    from collector.loading.load import (
+        Loader,  # with pyarrow: half a second, and most commands find a collector that runs
+    )
 
     data_dir = Path(settings.data)
     remember(settings)

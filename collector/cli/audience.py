@@ -323,8 +323,8 @@ def _asking(settings: Settings) -> Iterator[Rows]:
     """One session of questions."""
     from collector.cli.ask import AskError
     from collector.cli.plan.reading import reading
+    from collector.database.store import StoreError
     from collector.hindsight.ask import rows as rows_of
-    from collector.store import StoreError
 
     with reading(settings, "footfall audience") as session:
 
@@ -341,8 +341,8 @@ def _act(settings: Settings, action: str, name: str, options: Mapping[str, Any])
     """Have the store process do it, or do it here where none runs."""
     from collector.cli.ask import ask, opened
     from collector.cli.audiences import Audiences
-    from collector.clock import now_ms
-    from collector.store import Store
+    from collector.database.store import Store
+    from collector.ingest.clock import now_ms
 
     data_dir = Path(settings.data)
     if not data_dir.is_dir():

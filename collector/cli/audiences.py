@@ -16,9 +16,9 @@ from collector.audience.definition import Audience, AudienceError, names_in, pat
 from collector.audience.deliver import EXPORT, Told, Window, deliver, record
 from collector.audience.refresh import forget, last_refreshed, refresh, tried_ms
 from collector.audience.webhook import Webhook, secret_of
+from collector.database.store import Store, StoreError
 from collector.files import Signature, signature
 from collector.rounds import rounds
-from collector.store import Store, StoreError
 
 log = logging.getLogger("footfall.audiences")
 

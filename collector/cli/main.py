@@ -100,9 +100,9 @@ def sql(settings: Settings, query: str, fmt: str) -> None:
     they are end their query with FORMAT CSVWithNames.
     """
     from collector.cli import ask
-    from collector.query import has_own_format
+    from collector.database.query import has_own_format
+    from collector.database.store import FORMATS
     from collector.spreadsheet import harmless_csv
-    from collector.store import FORMATS
 
     known = {name.lower(): name for name in FORMATS}
     if fmt.lower() not in known:
@@ -149,7 +149,7 @@ def doctor(as_json: bool, quality: bool, data: str | None, config: str | None) -
 def _doctor_of_data(settings: Settings, as_json: bool) -> int:
     from collector.cli.doctor_data import examine_data
     from collector.cli.plan.reading import reading
-    from collector.clock import now_ms
+    from collector.ingest.clock import now_ms
 
     with reading(settings, "footfall doctor") as session:
         found = examine_data(session.ask, now_ms())
@@ -170,9 +170,9 @@ def migrate(settings: Settings) -> None:
     """
     from collector.cli.ask import ask, opened
     from collector.cli.retain import retain
-    from collector.migrate import migrate as apply
+    from collector.database.migrate import migrate as apply
+    from collector.database.store import Store
     from collector.plan import read_plan
-    from collector.store import Store
 
     data_dir = Path(settings.data)
     content = ask(data_dir, "POST", "/migrate") if data_dir.is_dir() else None
@@ -202,7 +202,7 @@ def generate(settings: Settings, events: int, source: str, seed: int) -> int:
     About 80,000 a second, made by the database itself. No collector may run where the database is the embedded one.
     """
     from collector.cli.ask import opened
-    from collector.clock import now_ms
+    from collector.ingest.clock import now_ms
     from collector.simulate.bulk import generate as make
 
     Path(settings.data).mkdir(parents=True, exist_ok=True)

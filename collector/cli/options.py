@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from collector.config import Settings, load_settings
-from collector.room import Room
+from collector.spooling.room import Room
 
 
 class Failure(Exception):

@@ -88,8 +88,8 @@ def export(settings: Settings, who: tuple[str, str, str, bool], fmt: str | None,
 
 def _wait_until_loaded(session: Session, data_dir: Path) -> None:
     """Wait until a collector that runs has loaded what the spool held when we began."""
-    from collector.ledger import read_positions
-    from collector.spool import count_spooled, segments
+    from collector.loading.ledger import read_positions
+    from collector.spooling.spool import count_spooled, segments
 
     wanted = {path.name: path.stat().st_size for path in segments(data_dir / "spool")}
     deadline = time.monotonic() + LOADED_SECONDS_MAX
@@ -197,12 +197,12 @@ def erase(settings: Settings, who: tuple[str, str, str, bool], receipt: str | No
     request = {"kind": kind, "id": id_, "source": source, "exact": exact}
     content = ask(data_dir, "POST", "/erase", msgspec.json.encode(request))
     if content is None:
-        from collector.clock import now_ms
-        from collector.load import Loader
-        from collector.query import answer
+        from collector.database.query import answer
+        from collector.database.store import Store
+        from collector.ingest.clock import now_ms
+        from collector.loading.load import Loader
         from collector.rights.erase import Request
         from collector.rights.erase import erase as run
-        from collector.store import Store
 
         with opened(settings, "footfall privacy erase") as lane:
             loader = Loader(data_dir, lane, now_ms, rows_max=settings.load_rows_max)
@@ -248,8 +248,8 @@ def audit(settings: Settings, rows: int, look_at_all: bool, plan_dir: str | None
     Values are not repeated, only where they are.
     """
     from collector.cli.plan.reading import reading
+    from collector.database.retention import read_rules
     from collector.plan import read_plan
-    from collector.retention import read_rules
     from collector.rights.audit import audit as run
     from collector.rights.expire import days_aside
 

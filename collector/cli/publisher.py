@@ -14,13 +14,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from collector.database.publish import publish_views, record_version
+from collector.database.store import Store, StoreError
 from collector.files import Signature, signature
 from collector.plan import PlanError, read_plan
 from collector.plan.lock import LOCK_NAME, read_lock
 from collector.plan.model import Plan
-from collector.publish import publish_views, record_version
 from collector.rounds import rounds
-from collector.store import Store, StoreError
 
 log = logging.getLogger("footfall.publish")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collector.config import Settings
-from collector.retention import apply_retention, read_rules
-from collector.store import Store
+from collector.database.retention import apply_retention, read_rules
+from collector.database.store import Store
 
 
 def retain(store: Store, settings: Settings) -> list[str]:

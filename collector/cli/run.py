@@ -12,20 +12,20 @@ import click
 from msgspec import structs
 
 from collector.app.snippet import snippet
-from collector.channels import read_channels
 from collector.cli import lock
 from collector.cli.child import log_to_stderr
 from collector.cli.cores import cores
 from collector.cli.supervise import StartError, bind, supervise
 from collector.cli.target import remember
-from collector.clock import now_ms
 from collector.config import Settings
+from collector.database.retention import read_rules
+from collector.database.store import check_engine
+from collector.enrichment.channels import read_channels
+from collector.ingest.clock import now_ms
 from collector.paths import TAG_DIR
 from collector.plan import read_plan
-from collector.retention import read_rules
 from collector.simulate import DriveError, drive
 from collector.sources import add_source, read_sources, renew_server_key
-from collector.store import check_engine
 
 SIMULATION_SOURCE = "Simulated visitors"
 

@@ -140,7 +140,7 @@ def sources_rotate(settings: Settings, source: str, server: bool, keep_days: flo
     The old one opens for some days more, in which pages and servers get the new one; no collector is restarted. A key
     that leaked ends with --keep-days 0, at once.
     """
-    from collector.clock import now_ms
+    from collector.ingest.clock import now_ms
     from collector.sources import rotate_key
 
     changed, key = rotate_key(Path(settings.data), source, server=server, keep_days=keep_days, now_ms=now_ms())

@@ -12,7 +12,7 @@ from collector.cli.options import Failure, print_json, with_data
 
 if TYPE_CHECKING:
     from collector.config import Settings
-    from collector.survey import Found
+    from collector.loading.survey import Found
 
 
 @click.group()
@@ -31,7 +31,7 @@ def spool_ls(settings: Settings, quick: bool, as_json: bool) -> None:
     Damaged bytes are in spool/damaged, rows that the database refused in load/refused. Reads every segment; with
     --quick only as much as counting takes.
     """
-    from collector.survey import survey
+    from collector.loading.survey import survey
 
     listed = survey(_directory(settings), quick=quick)
     if as_json:
@@ -75,7 +75,7 @@ def spool_verify(settings: Settings, as_json: bool) -> int:
     One line for each finding. A torn tail is told and is none: a kill or a power loss cut it off while it was written,
     and nobody was told that it is stored.
     """
-    from collector.survey import verify
+    from collector.loading.survey import verify
 
     looked = verify(_directory(settings))
     if as_json:
@@ -105,8 +105,8 @@ def spool_replay(settings: Settings, paths: tuple[Path, ...], delete: bool, as_j
     from collector.cli.plan.reading import reading
     from collector.hindsight.respool import respool
     from collector.hindsight.segment import Replayer
-    from collector.ledger import read_positions
-    from collector.survey import kept_files
+    from collector.loading.ledger import read_positions
+    from collector.loading.survey import kept_files
 
     data_dir = _directory(settings)
     files = [file for path in paths for file in _segments_of(path)] or ([] if paths else kept_files(data_dir))
@@ -148,7 +148,7 @@ def _files(count: int) -> str:
 
 def _segments_of(path: Path) -> list[Path]:
     """The files that a path names. Raises Failure where a folder holds no segment."""
-    from collector.spool import SUFFIX, segments
+    from collector.spooling.spool import SUFFIX, segments
 
     if not path.is_dir():
         return [path]

@@ -23,19 +23,19 @@ from collector.cli.audiences import Audiences
 from collector.cli.child import Server, do_without_pandas, log_to_stderr, orders, settle_memory
 from collector.cli.publisher import Publisher
 from collector.cli.retain import retain
-from collector.clock import now_ms
 from collector.config import Settings
 from collector.console import console
-from collector.ledger import LoadError
-from collector.load import RETRY_SECONDS_MAX, Loader
+from collector.database.migrate import MigrationError, migrate
+from collector.database.query import SOCKET_NAME, answer
+from collector.database.retention import read_rules
+from collector.database.sessions import StoredSessions
+from collector.database.store import Store, StoreError
+from collector.ingest.clock import now_ms
+from collector.loading.ledger import LoadError
+from collector.loading.load import RETRY_SECONDS_MAX, Loader
 from collector.metrics import Counters
-from collector.migrate import MigrationError, migrate
-from collector.press import Press
-from collector.query import SOCKET_NAME, answer
-from collector.retention import read_rules
 from collector.rounds import rounds
-from collector.sessions import StoredSessions
-from collector.store import Store, StoreError
+from collector.spooling.press import Press
 
 log = logging.getLogger("footfall.store")
 

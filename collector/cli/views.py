@@ -11,7 +11,7 @@ import click
 from collector.cli.options import Failure, print_json
 
 if TYPE_CHECKING:
-    from collector.catalogue import View
+    from collector.database.catalogue import View
 
 
 @click.group()
@@ -85,7 +85,7 @@ def views_docs(out: str) -> None:
 
 
 def _catalogue() -> dict[str, View]:
-    from collector.catalogue import catalogue  # noqa: PLC0415 - the plan's modules, which few other commands need
+    from collector.database.catalogue import catalogue  # noqa: PLC0415 - the plan's modules, which few other commands need
 
     return catalogue()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import groupby
 
-from collector.catalogue import View
+from collector.database.catalogue import View
 
 _MADE_BY = "Made by `footfall views docs`."
 # What the page itself leaves out of a header: the example stands on its own, and a test is for those who change a view.

@@ -27,24 +27,24 @@ from collector.app.site import site
 from collector.app.snippet import snippet
 from collector.app.tag import keep
 from collector.app.throttle import Rates, Throttle
-from collector.channels import ChannelsError, read_channels
 from collector.cli.child import Orders, Server, log_to_stderr, orders, settle_memory
 from collector.cli.options import room_of
-from collector.clock import now_ms
 from collector.config import Settings
 from collector.consent import Rules
-from collector.device import prepare
-from collector.geo import LiveGeo
-from collector.identity import Salts
-from collector.location import Locator, shipped_locator
+from collector.enrichment.channels import ChannelsError, read_channels
+from collector.enrichment.device import prepare
+from collector.enrichment.geo import LiveGeo
+from collector.enrichment.identity import Salts
+from collector.enrichment.location import Locator, shipped_locator
+from collector.enrichment.referrer import Addresses, shipped_addresses
+from collector.ingest.clock import now_ms
+from collector.ingest.pipeline import Tools
 from collector.metrics import Counters
 from collector.paths import DEMO_DIR, TAG_DIR
-from collector.pipeline import Tools
 from collector.plan import CompiledPlan, LivePlan, PlanError
 from collector.plan import live as plan_live
-from collector.referrer import Addresses, shipped_addresses
 from collector.sources import Directory, read_sources
-from collector.spool import SpoolWriter
+from collector.spooling.spool import SpoolWriter
 
 log = logging.getLogger("footfall.worker")
 

@@ -15,18 +15,18 @@ from pathlib import Path
 
 from msgspec import UNSET, Raw, Struct
 
-from collector.decode import decode_batch
-from collector.device import parse_device
-from collector.enrich import Request
-from collector.geo import Geo
+from collector.enrichment.device import parse_device
+from collector.enrichment.enrich import Request
+from collector.enrichment.geo import Geo
+from collector.enrichment.identity import Salts
 from collector.hindsight.ask import Ask, rows, since
-from collector.identity import Salts
-from collector.names import snake_case
-from collector.pipeline import Outcome, Tools, process
+from collector.ingest.pipeline import Outcome, Tools, process
 from collector.plan import CompiledPlan
 from collector.plan.values import literal
 from collector.reason import Refused
 from collector.record import Envelope, EventRow
+from collector.wire.decode import decode_batch
+from collector.wire.names import snake_case
 
 PAGE_ROWS = 500  # of at most some 100 KB each
 

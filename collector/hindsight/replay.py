@@ -17,7 +17,7 @@ from collector.hindsight.ask import Ask, in_parts, rows
 from collector.hindsight.failed import PAGE_ROWS, FailedEvent, Wanted, again, pages
 from collector.hindsight.refusals import Refusals
 from collector.hindsight.segment import Replayer
-from collector.pipeline import Tools
+from collector.ingest.pipeline import Tools
 from collector.plan.values import literal
 from collector.record import EventRow
 

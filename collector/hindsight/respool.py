@@ -17,10 +17,10 @@ from msgspec import Struct
 
 from collector.hindsight.ask import HindsightError
 from collector.hindsight.segment import RECORD_ROWS, Replayer
-from collector.pressed import SegmentFile
+from collector.loading.survey import READ_BYTES, arrivals
 from collector.record import FAILED_COLUMNS, FailedRow, Rows, encode_rows
-from collector.spool import SEGMENT_MAGIC, Record, frame, read_on
-from collector.survey import READ_BYTES, arrivals
+from collector.spooling.pressed import SegmentFile
+from collector.spooling.spool import SEGMENT_MAGIC, Record, frame, read_on
 
 
 class Respooled(Struct):

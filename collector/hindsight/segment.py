@@ -15,8 +15,8 @@ from pathlib import Path
 from collector.files import sync_folder
 from collector.hindsight.ask import HindsightError
 from collector.record import EventRow, Rows, encode_rows
-from collector.room import Room
-from collector.spool import SEGMENT_MAGIC, SUFFIX, frame
+from collector.spooling.room import Room
+from collector.spooling.spool import SEGMENT_MAGIC, SUFFIX, frame
 
 OWNER = "replay"
 LOCK_NAME = "replay.lock"

@@ -23,8 +23,8 @@ from collector.hindsight.ahead import coming_end, lacking_consent
 from collector.hindsight.ask import Ask, rows, since, text_columns
 from collector.hindsight.failed import Wanted, again, pages
 from collector.hindsight.refusals import Refusals
-from collector.judge import DEV
-from collector.pipeline import Tools
+from collector.ingest.judge import DEV
+from collector.ingest.pipeline import Tools
 from collector.plan import Checked, CompiledPlan, Violation
 from collector.plan.fast import Inexpressible, struct_of
 from collector.plan.model import PROD, Action, EventPlan, Plan

@@ -18,8 +18,8 @@ from urllib.parse import unquote_plus
 import msgspec
 from msgspec import UNSET, Raw
 
-from collector.cut import elements, members
 from collector.plan.model import Pii, Property, Type
+from collector.wire.cut import elements, members
 
 # Characters of one text, and texts of one value, in which personal data is looked for: a few hundred microseconds.
 SEARCHED_CHARS_MAX = 4_096

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from collector.cluster import SHARD_SUFFIX
+from collector.database.cluster import SHARD_SUFFIX
 from collector.hindsight.ask import Ask
 from collector.plan.model import EventPlan, Plan, Type
 from collector.plan.pii import SEARCHED_CHARS_MAX, SEARCHED_TEXTS_MAX, personal

@@ -26,21 +26,21 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from collector.block import Rows, UnknownForm, as_dicts
-from collector.cluster import holders, shards
-from collector.erased import Named
+from collector.database.cluster import holders, shards
+from collector.database.store import Store, StoreError
 from collector.hindsight.ask import Ask
 from collector.hindsight.segment import LOCK_NAME, OWNER
-from collector.ledger import write_durably
-from collector.load import Loader
+from collector.loading.block import Rows, UnknownForm, as_dicts
+from collector.loading.erased import Named
+from collector.loading.ledger import write_durably
+from collector.loading.load import Loader
 from collector.plan.values import literal, quoted
-from collector.pressed import SegmentFile
 from collector.record import FAILED_COLUMNS
 from collector.rights.export import damaged_files, refused_files
 from collector.rights.person import Person, find_person
 from collector.rights.tables import KEYS, WORK, ids_of, of_other, other_tables
-from collector.spool import Record, read_on, segments
-from collector.store import Store, StoreError
+from collector.spooling.pressed import SegmentFile
+from collector.spooling.spool import Record, read_on, segments
 
 MUTATION_SECONDS_MAX = 540.0  # less than a command waits for its answer
 PARTS_SECONDS_MAX = 30.0  # old parts mostly go within seconds; a busy engine may keep them for minutes

@@ -14,10 +14,10 @@ import json
 import logging
 from pathlib import Path
 
-from collector.load import Loader
-from collector.refused import FOLDER
-from collector.retention import Rule
-from collector.survey import kept_files
+from collector.database.retention import Rule
+from collector.loading.load import Loader
+from collector.loading.refused import FOLDER
+from collector.loading.survey import kept_files
 
 log = logging.getLogger("footfall.store")
 

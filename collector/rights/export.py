@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 from collector.hindsight.ask import Ask
+from collector.loading.refused import FOLDER
 from collector.plan.values import quoted
-from collector.refused import FOLDER
 from collector.rights.person import Person, pairs, rows
 from collector.rights.tables import KEYS, Record, as_clause, of_other, other_tables, paged
 

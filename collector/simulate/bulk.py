@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from collector.store import Store
+from collector.database.store import Store
 
 BULK_SQL = Path(__file__).with_name("bulk.sql")
 EVENTS_PER_VISIT = 4

@@ -17,7 +17,7 @@ from collector.audience.definition import Audience, AudienceError, Destination, 
 from collector.audience.deliver import deliver
 from collector.audience.refresh import forget, known_versions, last_refreshed, refresh
 from collector.audience.webhook import Webhook
-from collector.store import Store
+from collector.database.store import Store
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 START_MS = 1_795_000_000_000

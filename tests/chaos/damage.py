@@ -16,11 +16,11 @@ from pathlib import Path
 from clickhouse_server import ClickHouseServer
 from load.spooled import Data, event, failed, load_all, never_merge, properties_of, record
 
-from collector.ledger import LoadError, read_positions
-from collector.load import Loader
-from collector.migrate import migrate
-from collector.spool import Record, read_on
-from collector.store import Store, StoreError
+from collector.database.migrate import migrate
+from collector.database.store import Store, StoreError
+from collector.loading.ledger import LoadError, read_positions
+from collector.loading.load import Loader
+from collector.spooling.spool import Record, read_on
 
 KINDS = ("flip", "flips", "tear", "zeros", "manifest", "positions")
 

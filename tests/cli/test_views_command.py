@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from collector.catalogue import catalogue
 from collector.cli.main import command
 from collector.cli.options import Failure
+from collector.database.catalogue import catalogue
 
 VIEWS = catalogue()
 

@@ -27,20 +27,20 @@ from sql.test_stored_sessions import (
 from tcp_proxy import Fault, Kind, proxied
 
 from collector.audience.refresh import forget
-from collector.catalogue import View, catalogue
 from collector.cli.main import command
-from collector.cluster import SHARDING, shards
-from collector.load import Batch, Loader
-from collector.migrate import MigrationError, migrate, pending
+from collector.database.catalogue import View, catalogue
+from collector.database.cluster import SHARDING, shards
+from collector.database.migrate import MigrationError, migrate, pending
+from collector.database.publish import record_version
+from collector.database.query import answer
+from collector.database.retention import apply_retention, read_rules
+from collector.database.sessions import StoredSessions
+from collector.database.store import Cluster, Store, StoreError
+from collector.loading.load import Batch, Loader
 from collector.paths import DEFAULT_PLAN_DIR
 from collector.plan import load_plan
-from collector.publish import record_version
-from collector.query import answer
 from collector.record import EventRow
-from collector.retention import apply_retention, read_rules
 from collector.rights.erase import Request, erase
-from collector.sessions import StoredSessions
-from collector.store import Cluster, Store, StoreError
 
 pytestmark = pytest.mark.skipif(
     "FOOTFALL_TEST_CLUSTER" not in os.environ, reason="two servers and all views take minutes; `make cluster` runs it"

@@ -17,9 +17,9 @@ from crash.processes import children, fixed_port, kill, start
 from crash.senders import COUNT_ALL, Senders, assert_stored, sending
 from serving import Serving, footfall, migrated
 
-from collector.ledger import read_positions
-from collector.migrate import migrate
-from collector.store import Store
+from collector.database.migrate import migrate
+from collector.database.store import Store
+from collector.loading.ledger import read_positions
 
 # A collector that is started whole costs seconds, a child a fraction of one.
 WEIGHTS = {"worker": 10, "storekeeper": 8, "supervisor": 1}
@@ -82,7 +82,7 @@ def embedded(data_dir: Path) -> None:
     """Make a data directory whose embedded database never merges."""
     shutil.copytree(migrated(), data_dir / "db", symlinks=True)
     # The embedded engine takes a directory for the life of its process, so this one has a process of its own.
-    script = "import sys; from collector.store import Store; Store(sys.argv[1]).command(sys.argv[2])"
+    script = "import sys; from collector.database.store import Store; Store(sys.argv[1]).command(sys.argv[2])"
     alter = NEVER_MERGE.format(database="footfall")
     subprocess.run([sys.executable, "-c", script, f"chdb://{data_dir}/db", alter], check=True, timeout=60)
 

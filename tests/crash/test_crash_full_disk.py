@@ -11,8 +11,8 @@ from crash.senders import COUNT_ALL, assert_stored, sending
 from serving import Serving, serving
 from spool.disk import fill, tiny_disk
 
-from collector.migrate import migrate
-from collector.store import Store
+from collector.database.migrate import migrate
+from collector.database.store import Store
 
 # The embedded engine's own files take about 10 MB; what the spool needs is small.
 DISK_BYTES = 64 * 1024 * 1024

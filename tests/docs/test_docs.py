@@ -94,6 +94,8 @@ def test_the_map_names_every_module() -> None:
     modules = {path.stem for path in package.glob("*.py")} | {
         path.parent.name for path in package.glob("*/__init__.py")
     }
+    for room in ("database", "enrichment", "ingest", "loading", "spooling", "wire"):
+        modules |= {path.stem for path in (package / room).glob("*.py")}
     for name in modules - {"__init__", "config"}:
         assert f"`{name}`" in text, name
 

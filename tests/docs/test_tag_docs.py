@@ -30,6 +30,7 @@ from collector.app.snippet import Choices, amp_pixel, email_pixel, policy, snipp
 from collector.app.tag import IMMUTABLE_SECONDS, STABLE_SECONDS, built_files
 from collector.cli.main import command
 from collector.config import Settings
+from collector.ingest.pipeline import OFFLINE_MS_MAX
 from collector.limits import (
     BODY_BYTES_MAX,
     EVENT_BYTES_MAX,
@@ -40,7 +41,6 @@ from collector.limits import (
     QUERY_BYTES_MAX,
 )
 from collector.paths import DEFAULT_PLAN_DIR, TAG_DIR
-from collector.pipeline import OFFLINE_MS_MAX
 from collector.plan import load_plan
 
 HERE = Path(__file__).parent
@@ -480,7 +480,7 @@ def test_every_route_exists() -> None:
 
 
 def test_the_pixels_parameters_are_those_that_are_read() -> None:
-    pixel = (HERE.parents[1] / "collector" / "pixel.py").read_text()
+    pixel = (HERE.parents[1] / "collector" / "wire" / "pixel.py").read_text()
     fields = re.search(r"_PIXEL_FIELDS = \(([^)]*)\)", pixel)
     assert fields
     read = set(re.findall(r'"(\w+)"', fields[1])) | {"data", "ack", "writeKey", "write_key", "url", "referrer", "title"}

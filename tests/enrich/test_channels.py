@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from collector.channels import CHANNELS, ChannelsError, read_channels, shipped_table
-from collector.location import Locator
-from collector.referrer import Addresses
+from collector.enrichment.channels import CHANNELS, ChannelsError, read_channels, shipped_table
+from collector.enrichment.location import Locator
+from collector.enrichment.referrer import Addresses
 
 
 def addresses(folder: Path, text: str) -> Addresses:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.device import (
+from collector.enrichment.device import (
     DEVICE_CACHE_MAX,
     HINTED_CACHE_MAX,
     Brand,

@@ -6,7 +6,7 @@ import pytest
 import ua_parser_rs
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA, is_crawler
 
-from collector.device import Device, parse_device
+from collector.enrichment.device import Device, parse_device
 
 CATALOGUE = sorted({ua[:512] for entry in CRAWLER_USER_AGENTS_DATA for ua in entry["instances"]})
 
@@ -41,7 +41,7 @@ PROGRAMS = [
 
 def test_every_user_agent_of_the_crawler_list_is_a_bot() -> None:
     missed = [ua for ua in CATALOGUE if not parse_device(ua).is_bot]
-    left_out = ("okhttp", "GoogleImageProxy", "YahooMailProxy")  # on purpose, see collector/device.py
+    left_out = ("okhttp", "GoogleImageProxy", "YahooMailProxy")  # on purpose, see collector/enrichment/device.py
     assert [ua for ua in missed if not any(name in ua for name in left_out)] == []
     assert len(missed) < 10 < len(CATALOGUE)
 

@@ -11,19 +11,19 @@ import msgspec
 import pytest
 
 from collector.app.head import exact_hints_of, read_head
-from collector.channels import shipped_table
-from collector.decode import decode_batch, raw_events
-from collector.enrich import NO_CONTEXT, Context, Request
-from collector.geo import Geo, LiveGeo, Place
-from collector.identity import Salts
+from collector.enrichment.channels import shipped_table
+from collector.enrichment.enrich import NO_CONTEXT, Context, Request
+from collector.enrichment.geo import Geo, LiveGeo, Place
+from collector.enrichment.identity import Salts
+from collector.enrichment.location import Locator
+from collector.enrichment.referrer import Addresses
+from collector.ingest.packed import encode_packed
+from collector.ingest.pipeline import Outcome, Tools, process
 from collector.limits import EVENT_BYTES_MAX
-from collector.location import Locator
-from collector.packed import encode_packed
 from collector.paths import DEFAULT_PLAN_DIR
-from collector.pipeline import Outcome, Tools, process
 from collector.plan import compile_plan, load_plan
 from collector.record import EventRow
-from collector.referrer import Addresses
+from collector.wire.decode import decode_batch, raw_events
 
 NOW_MS = 1_790_000_000_000
 CHROME = (
@@ -42,7 +42,7 @@ def lookup(address: str) -> object:
 
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Tools:
-    from collector.networks import Networks
+    from collector.enrichment.networks import Networks
 
     networks = Networks()
     networks.add("AS16509")

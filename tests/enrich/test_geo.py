@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet  # type: ignore[import-untyped]  # mmdb_writer takes networks as these; no types exist
 
-from collector.geo import LOOK_SECONDS, PLACE_CACHE_MAX, Geo, GeoError, LiveGeo, Place, open_geo
-from collector.networks import Networks, NetworksError, read_networks
+from collector.enrichment.geo import LOOK_SECONDS, PLACE_CACHE_MAX, Geo, GeoError, LiveGeo, Place, open_geo
+from collector.enrichment.networks import Networks, NetworksError, read_networks
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 quick = settings(derandomize=True, database=None, deadline=None, max_examples=80)

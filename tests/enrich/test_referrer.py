@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.referrer import NO_PAGE, Page, classify, parse_page
+from collector.enrichment.referrer import NO_PAGE, Page, classify, parse_page
 
 # Any text a JSON or header decoder can hand us, lone surrogates included.
 ANY_TEXT = st.text(st.characters(exclude_categories=()))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.referrer import fragment_of
-from collector.sensitive import _ENDS, without_secrets
+from collector.enrichment.referrer import fragment_of
+from collector.enrichment.sensitive import _ENDS, without_secrets
 
 quick = settings(derandomize=True, database=None, deadline=None, max_examples=150)
 

@@ -33,20 +33,18 @@ from collector.app.intake import COUNTER_NAMES
 from collector.app.protocol import Protocol
 from collector.app.receive import Collector
 from collector.app.unpack import coding_of, unpack
-from collector.decode import Batch, decode_batch, decode_single, raw_events
-from collector.enrich import Request, without_secrets
-from collector.geo import open_geo
-from collector.identity import Salts
+from collector.enrichment.enrich import Request, without_secrets
+from collector.enrichment.geo import open_geo
+from collector.enrichment.identity import Salts
+from collector.ingest.pipeline import Tools, process
 from collector.limits import BODY_BYTES_MAX
 from collector.metrics import Counters
 from collector.paths import DEFAULT_PLAN_DIR
-from collector.pipeline import Tools, process
-from collector.pixel import decode_pixel
 from collector.plan import compile_plan, load_plan
 from collector.reason import Refused
 from collector.record import CLOCK_STEP_MS, EVENT_COLUMNS, FAILED_COLUMNS, decode_rows, encode_rows
 from collector.sources import Directory, add_source
-from collector.spool import (
+from collector.spooling.spool import (
     SEGMENT_MAGIC,
     SUFFIX,
     Damage,
@@ -56,6 +54,8 @@ from collector.spool import (
     frame,
     read_records,
 )
+from collector.wire.decode import Batch, decode_batch, decode_single, raw_events
+from collector.wire.pixel import decode_pixel
 
 RECEIVED_MS = 1_790_000_000_000
 ANSWER_SECONDS_MAX = 20.0  # of a connection whose client has said all; far beyond, so that only a hang is one

@@ -14,17 +14,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector.app.unpack import unpack
-from collector.clock import parse_time
-from collector.decode import Batch, decode_batch, decode_single
-from collector.enrich import object_bytes, read_context, without_secrets
-from collector.geo import open_geo
-from collector.identity import Salts
-from collector.names import snake_case
+from collector.enrichment.enrich import object_bytes, read_context, without_secrets
+from collector.enrichment.geo import open_geo
+from collector.enrichment.identity import Salts
+from collector.ingest.clock import parse_time
+from collector.ingest.pipeline import Tools
 from collector.paths import DEFAULT_PLAN_DIR
-from collector.pipeline import Tools
-from collector.pixel import decode_pixel
 from collector.plan import compile_plan, load_plan
 from collector.reason import Refused
+from collector.wire.decode import Batch, decode_batch, decode_single
+from collector.wire.names import snake_case
+from collector.wire.pixel import decode_pixel
 
 BOUNDED = settings(
     max_examples=50, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)

@@ -13,7 +13,7 @@ import pytest
 from serving import Answer, Serving
 
 from collector.app.link import TOKEN_SECONDS, make_token, read_token
-from collector.identity import DAY_MS, Salts
+from collector.enrichment.identity import DAY_MS, Salts
 from collector.reason import Reason, Refused
 from collector.sources import add_source, disable_source
 

@@ -29,19 +29,19 @@ from collector.app.pressure import COMMIT_MS_MAX, Pressure
 from collector.app.protocol import Protocol
 from collector.app.receive import Collector
 from collector.app.site import HELP
-from collector.channels import shipped_table
-from collector.geo import open_geo
-from collector.identity import Salts
-from collector.location import Locator
+from collector.enrichment.channels import shipped_table
+from collector.enrichment.geo import open_geo
+from collector.enrichment.identity import Salts
+from collector.enrichment.location import Locator
+from collector.enrichment.referrer import Addresses
+from collector.ingest.pipeline import Tools
 from collector.metrics import Counters, read_counters
 from collector.paths import DEFAULT_PLAN_DIR
-from collector.pipeline import Tools
 from collector.plan import compile_plan, load_plan
 from collector.reason import Reason, Refused
-from collector.referrer import Addresses
-from collector.room import Room
 from collector.sources import Directory, add_source
-from collector.spool import SpoolWriter, is_sealed, segments
+from collector.spooling.room import Room
+from collector.spooling.spool import SpoolWriter, is_sealed, segments
 
 PLAN = compile_plan(load_plan(DEFAULT_PLAN_DIR))
 SECONDS_MAX = 8.0

@@ -16,14 +16,14 @@ from collector.app import receive
 from collector.app.answers import RETRY_AFTER_SECONDS
 from collector.app.intake import COUNTER_NAMES
 from collector.app.receive import Collector
-from collector.geo import Geo
-from collector.identity import Salts
+from collector.enrichment.geo import Geo
+from collector.enrichment.identity import Salts
+from collector.ingest.pipeline import Tools
 from collector.metrics import Counters, read_counters
 from collector.paths import DEFAULT_PLAN_DIR
-from collector.pipeline import Tools
 from collector.plan import compile_plan, load_plan
 from collector.sources import Directory, add_source
-from collector.spool import SpoolWriter
+from collector.spooling.spool import SpoolWriter
 
 NOW_MS = 1_790_000_000_000
 PLAN = compile_plan(load_plan(DEFAULT_PLAN_DIR))

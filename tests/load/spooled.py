@@ -13,9 +13,8 @@ from typing import Any
 
 import msgspec
 
-from collector.ledger import read_positions
-from collector.load import Loader
-from collector.packed import (
+from collector.database.store import Store
+from collector.ingest.packed import (
     FORM,
     FORM_BEFORE,
     OWN_COLUMNS,
@@ -27,9 +26,10 @@ from collector.packed import (
     Part,
     encode_packed,
 )
+from collector.loading.ledger import read_positions
+from collector.loading.load import Loader
 from collector.record import EventRow, FailedRow, Rows, encode_rows
-from collector.spool import SEGMENT_MAGIC, frame, segments
-from collector.store import Store
+from collector.spooling.spool import SEGMENT_MAGIC, frame, segments
 
 # A fixed moment: the clock is an argument everywhere.
 NOW_MS = 1_790_000_000_000

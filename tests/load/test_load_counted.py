@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from load.spooled import DAY_MS, NOW_MS, Data, counted, counting, event, load_all, record
 
-from collector.ledger import account, read_positions
-from collector.load import Loader
-from collector.store import Store, StoreError
+from collector.database.store import Store, StoreError
+from collector.loading.ledger import account, read_positions
+from collector.loading.load import Loader
 
 PATH = "/a"  # of events that do not say otherwise
 

@@ -12,9 +12,9 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]  # it ships no type
 import pytest
 from load.spooled import NOW_MS, Data, assert_exactly_once, event, failed, load_all, never_merge, record
 
-from collector.load import Batch, Loader
-from collector.spool import read_records, segments
-from collector.store import Store, StoreError
+from collector.database.store import Store, StoreError
+from collector.loading.load import Batch, Loader
+from collector.spooling.spool import read_records, segments
 
 
 class Crash(BaseException):

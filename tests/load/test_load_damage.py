@@ -10,10 +10,19 @@ import msgspec
 import pytest
 from load.spooled import Data, event, load_all, never_merge, record
 
-from collector.ledger import Ledger, LoadError, Manifest, Positions, Range, encode_state, read_positions, read_state
-from collector.load import SCHEMA
-from collector.spool import SEGMENT_MAGIC, segments
-from collector.store import Store
+from collector.database.store import Store
+from collector.loading.ledger import (
+    Ledger,
+    LoadError,
+    Manifest,
+    Positions,
+    Range,
+    encode_state,
+    read_positions,
+    read_state,
+)
+from collector.loading.load import SCHEMA
+from collector.spooling.spool import SEGMENT_MAGIC, segments
 
 
 @pytest.fixture

@@ -21,13 +21,13 @@ from load.spooled import (
 )
 from msgspec import structs
 
-from collector import recent as remembered
-from collector.ledger import read_positions
-from collector.load import RECALL_MS
-from collector.recent import GENERATION_IDS, RecentIds, Sieve
+from collector.database.store import Store
+from collector.loading import recent as remembered
+from collector.loading.ledger import read_positions
+from collector.loading.load import RECALL_MS
+from collector.loading.recent import GENERATION_IDS, RecentIds, Sieve
 from collector.record import EventRow
-from collector.spool import segments
-from collector.store import Store
+from collector.spooling.spool import segments
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ from load.spooled import (
     whole_record,
 )
 
-from collector.ledger import Ledger, LoadError, Manifest, Range, read_positions
-from collector.load import _EARLIER_SCHEMA, _FORM_2_SCHEMA, _SCHEMA_BEFORE, _WHOLE_ROWS_SCHEMA, SCHEMA
+from collector.database.store import Store
+from collector.loading.ledger import Ledger, LoadError, Manifest, Range, read_positions
+from collector.loading.load import _EARLIER_SCHEMA, _FORM_2_SCHEMA, _SCHEMA_BEFORE, _WHOLE_ROWS_SCHEMA, SCHEMA
 from collector.record import (
     ADDED_EVENT_VALUES,
     ADDED_FAILED_VALUES,
@@ -31,8 +32,7 @@ from collector.record import (
     decode_rows,
     encode_rows,
 )
-from collector.spool import Record, frame, read_on
-from collector.store import Store
+from collector.spooling.spool import Record, frame, read_on
 
 OLD_EVENT = len(EVENT_COLUMNS) - len(ADDED_EVENT_VALUES)
 FORM_2_EVENT = EVENT_COLUMNS.index("region")  # columns of the version that packed rows first

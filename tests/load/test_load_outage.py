@@ -12,9 +12,9 @@ import pytest
 from load.spooled import Data, assert_exactly_once, event, failed, never_merge, record
 from tcp_proxy import Fault, proxied
 
-from collector.load import Loader
-from collector.migrate import migrate
-from collector.store import Store, StoreError
+from collector.database.migrate import migrate
+from collector.database.store import Store, StoreError
+from collector.loading.load import Loader
 
 DEADLINE_SECONDS = 30.0
 

@@ -11,12 +11,12 @@ import msgspec
 import pytest
 from load.spooled import DAY_MS, NOW_MS, Data, event, failed, load_all, never_merge, properties_of, record
 
-from collector.ledger import account, read_positions
+from collector.database.retention import read_rules
+from collector.database.store import Store, StoreError
+from collector.loading.ledger import account, read_positions
+from collector.loading.refused import REASON
 from collector.record import EventRow
-from collector.refused import REASON
-from collector.retention import read_rules
 from collector.rights.expire import days_aside, expire
-from collector.store import Store, StoreError
 
 IDS = [f"{n}" for n in range(300)]
 
@@ -191,7 +191,7 @@ def test_a_table_that_refuses_everything_costs_a_bounded_number_of_inserts_a_bat
     dsn: str, store: Store, data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     only(store, "event = ''")
-    monkeypatch.setattr("collector.load.HALVES_MAX", 30)
+    monkeypatch.setattr("collector.loading.load.HALVES_MAX", 30)
     many = [f"{n}" for n in range(200)]
     data.segment(record([event(one) for one in many]))
     with closing(DyingStore(dsn)) as counting:

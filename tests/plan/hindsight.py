@@ -10,18 +10,18 @@ from typing import Any
 import msgspec
 from load.spooled import Data
 
-from collector.decode import decode_batch, raw_events
-from collector.enrich import Request
-from collector.geo import Geo
+from collector.database.query import answer
+from collector.database.store import Store
+from collector.enrichment.enrich import Request
+from collector.enrichment.geo import Geo
+from collector.enrichment.identity import Salts
 from collector.hindsight import Ask
-from collector.identity import Salts
-from collector.pipeline import Outcome, Tools, process
+from collector.ingest.pipeline import Outcome, Tools, process
 from collector.plan import compile_plan
 from collector.plan.model import Plan
-from collector.query import answer
 from collector.record import encode_rows
-from collector.spool import frame
-from collector.store import Store
+from collector.spooling.spool import frame
+from collector.wire.decode import decode_batch, raw_events
 
 NOW_MS = 1_790_000_000_000
 SECOND_MS = 1_000

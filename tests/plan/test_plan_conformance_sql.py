@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from collector.decode import decode_batch, raw_events
-from collector.enrich import Request
-from collector.geo import open_geo
-from collector.identity import Salts
+from collector.database.store import Store
+from collector.enrichment.enrich import Request
+from collector.enrichment.geo import open_geo
+from collector.enrichment.identity import Salts
+from collector.ingest.pipeline import Tools, process
 from collector.paths import DEFAULT_PLAN_DIR
-from collector.pipeline import Tools, process
 from collector.plan import compile_plan, load_plan
 from collector.plan.model import EventTest
 from collector.record import EVENT_COLUMNS, FAILED_COLUMNS, decode_rows, encode_rows
-from collector.store import Store
+from collector.wire.decode import decode_batch, raw_events
 
 # Before any sunset of the worked example.
 NOW_MS = 1_790_000_000_000

@@ -16,10 +16,10 @@ from collector.cli.plan.check import check
 from collector.cli.plan.diff import diff
 from collector.cli.plan.release import release
 from collector.cli.plan.test import test as run_tests
-from collector.clock import now_ms
+from collector.database.publish import record_version
+from collector.database.store import Store
+from collector.ingest.clock import now_ms
 from collector.plan import PlanError, load_plan, read_plan
-from collector.publish import record_version
-from collector.store import Store
 
 HEAD = "format: 1\nplan: shop\nversion: 1.0.0\n"
 EVENT = "event: e\nversion: 1.0.0\nuse: [g]\nproperties:\n  a: {type: string}\ntests:\n  - valid: {a: x, b: 1}\n"

@@ -20,15 +20,15 @@ import msgspec
 import pytest
 from plan.built import event, listing, number, plan_of, rules, text, thing
 
-from collector.decode import Batch, decode_batch, raw_events, unreadable
-from collector.enrich import LONG_PAGE_BYTES, Request
-from collector.geo import open_geo
-from collector.identity import Salts
-from collector.pipeline import Outcome, Tools, process
+from collector.enrichment.enrich import LONG_PAGE_BYTES, Request
+from collector.enrichment.geo import open_geo
+from collector.enrichment.identity import Salts
+from collector.ingest.pipeline import Outcome, Tools, process
 from collector.plan import CompiledPlan
 from collector.plan.model import Action, Plan, Property, Rule, Sampling, Semantic, Type
 from collector.reason import Reason, Refused, Rejected
 from collector.record import EVENT_COLUMNS, FAILED_COLUMNS, EventRow, decode_rows, encode_rows
+from collector.wire.decode import Batch, decode_batch, raw_events, unreadable
 
 MUTATIONS = int(os.environ.get("FOOTFALL_TEST_MUTATIONS", "400"))
 PARTS = 2  # tests that share the work

@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from collector.cli.plan.import_ import import_
-from collector.names import snake_case
 from collector.paths import DEFAULT_PLAN_DIR
 from collector.plan import CompiledPlan, Plan, check_report, compile_plan, load_plan
 from collector.plan.convert.draft import ImportFailed
 from collector.plan.convert.jsonschema import schemas_of, text_of
 from collector.plan.convert.products import read
 from collector.plan.convert.write import write
+from collector.wire.names import snake_case
 
 FILES = Path(__file__).parent / "imported"
 

@@ -10,12 +10,12 @@ import pytest
 from plan import built
 from plan.hindsight import NOW_MS, site, track
 
+from collector.database.store import Store
 from collector.hindsight.sample import look
 from collector.plan import Plan, check_report, compile_plan, load_plan
 from collector.plan.convert.write import Written, write
 from collector.plan.infer import Seen, draft_of
 from collector.plan.model import EventPlan
-from collector.store import Store
 
 
 def inferred(folder: Path, *documents: dict[str, Any], times: int = 1) -> tuple[EventPlan, Written]:

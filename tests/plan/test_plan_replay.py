@@ -9,18 +9,18 @@ import pytest
 from plan import built
 from plan.hindsight import NOW_MS, SAFARI, SECOND_MS, Site, site, track
 
+from collector.database.publish import record_version
+from collector.database.store import Store
 from collector.hindsight import HindsightError
 from collector.hindsight.failed import Wanted, again, pages, tools_for
 from collector.hindsight.replay import Replayed, replay
 from collector.hindsight.segment import Replayer
-from collector.ledger import Ledger, read_positions
+from collector.loading.ledger import Ledger, read_positions
 from collector.plan import compile_plan
 from collector.plan.lock import sealed
 from collector.plan.model import Action, Plan, Property
-from collector.publish import record_version
 from collector.record import EVENT_COLUMNS
-from collector.spool import SEGMENT_MAGIC, segments
-from collector.store import Store
+from collector.spooling.spool import SEGMENT_MAGIC, segments
 
 ALL = Wanted(0)
 STRICT = built.plan_of(

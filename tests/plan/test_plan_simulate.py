@@ -10,14 +10,14 @@ import pytest
 from plan import built
 from plan.hindsight import NOW_MS, Site, site, track
 
+from collector.database.publish import record_version
+from collector.database.store import Store
 from collector.hindsight.failed import tools_for
 from collector.hindsight.trial import Span, Trial, restored, try_plan
 from collector.hindsight.trial_text import as_json, as_markdown, as_text, percent
 from collector.plan import compile_plan
 from collector.plan.lock import sealed
 from collector.plan.model import Action, EventPlan, Plan, Rule, Sampling, Semantic, Type
-from collector.publish import record_version
-from collector.store import Store
 
 
 def bought(n: dict[str, Any] | None = None, **facts: Any) -> EventPlan:

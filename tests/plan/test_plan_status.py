@@ -11,11 +11,11 @@ from plan import built
 from plan.hindsight import NOW_MS, Site, site, track
 from plan.test_plan_replay import LENIENT, run
 
+from collector.database.publish import record_version
+from collector.database.store import Store
 from collector.hindsight.usage import Counted, Usage, usage
 from collector.plan.lock import sealed
 from collector.plan.model import Accept, Environment, Expect, Expected, Plan
-from collector.publish import record_version
-from collector.store import Store
 
 DAY_MS = 86_400_000
 TODAY = datetime.datetime.fromtimestamp(NOW_MS / 1000, datetime.UTC).date()

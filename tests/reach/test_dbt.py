@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from databases import Databases
 from ruamel.yaml import YAML
 
-from collector.catalogue import catalogue
 from collector.cli.main import command
+from collector.database.catalogue import catalogue
 from collector.paths import REACH_DIR
 
 PROJECT = REACH_DIR / "dbt"

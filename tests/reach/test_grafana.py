@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from databases import Databases
 
+from collector.database.store import Store
 from collector.paths import REACH_DIR
-from collector.store import Store
 
 DASHBOARD: dict[str, Any] = json.loads((REACH_DIR / "grafana.json").read_text(encoding="utf-8"))
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]

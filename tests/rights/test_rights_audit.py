@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from sql.events import filled, insert
 
+from collector.database.query import answer
+from collector.database.store import Store
 from collector.paths import DEFAULT_PLAN_DIR
 from collector.plan import read_plan
 from collector.plan.model import Pii
-from collector.query import answer
 from collector.rights.audit import audit
-from collector.store import Store
 
 CARD, EMAIL, PHONE = "4111 1111 1111 1111", "ann@example.org", "+49 170 1234567"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJlMDA"

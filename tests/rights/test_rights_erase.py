@@ -13,14 +13,14 @@ from load.spooled import NOW_MS, Data, failed, load_all, record
 from load.spooled import event as spooled_event
 
 from collector.cli.doctor import _accounting
-from collector.ledger import read_positions
-from collector.query import answer
+from collector.database.query import answer
+from collector.database.sessions import StoredSessions
+from collector.database.store import Store
+from collector.loading.ledger import read_positions
 from collector.record import EventRow, FailedRow
 from collector.rights.erase import Request, erase, id_hash
 from collector.rights.export import TABLES, as_json, records
 from collector.rights.person import PersonError, find_person
-from collector.sessions import StoredSessions
-from collector.store import Store
 
 ANN = "ann-device-7f31"
 ANN_PHONE = "ann-phone-99aa"

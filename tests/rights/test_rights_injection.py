@@ -14,9 +14,9 @@ import pytest
 from serving import footfall, serving
 
 from collector.cli.child import OneLine
-from collector.query import answer, has_own_format
+from collector.database.query import answer, has_own_format
+from collector.database.store import Store, StoreError
 from collector.spreadsheet import csv_text, harmless, harmless_csv
-from collector.store import Store, StoreError
 
 HOSTILE = "a\r\n2026-01-01T00:00:00.000Z worker-0 INFO forged\x1b[2J\u202e\x85\u2028\x00b"
 

@@ -13,9 +13,9 @@ from sql.events import START_MS, filled, insert
 
 from collector.cli.doctor import _accounting, _set_aside
 from collector.config import Settings
-from collector.ledger import Ledger, Positions, encode_state
-from collector.retention import RetentionError, apply_retention, days_for, read_rules
-from collector.store import Store
+from collector.database.retention import RetentionError, apply_retention, days_for, read_rules
+from collector.database.store import Store
+from collector.loading.ledger import Ledger, Positions, encode_state
 
 DAY_MS = 86_400_000
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.device import parse_device
+from collector.enrichment.device import parse_device
 from collector.simulate.people import DAYS, SESSION_GAP_MS, VISITORS_MAX, visitors, visits_of_visitors
 from collector.simulate.world import BOT_COUNTRY, BOTS, COUNTRIES, DEVICES, PRODUCTS, SHOP
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from collector.spool import SEGMENT_MAGIC, Damage, Record, SpoolWriter, frame, read_records, segments
+from collector.spooling.spool import SEGMENT_MAGIC, Damage, Record, SpoolWriter, frame, read_records, segments
 
 DEADLINE_SECONDS = 10.0
 READ_BYTES = 4 * 1024 * 1024

@@ -12,7 +12,7 @@ import pytest
 from spool.disk import fill, tiny_disk
 from spool.segments import payloads_of, uncounted, until
 
-from collector.spool import SpoolUnavailable, SpoolWriter, frame
+from collector.spooling.spool import SpoolUnavailable, SpoolWriter, frame
 
 DISK_BYTES = 2 * 1024 * 1024
 
@@ -20,7 +20,7 @@ DISK_BYTES = 2 * 1024 * 1024
 _WRITE_PAST_THE_LIMIT = """
 import asyncio, os, resource, sys, threading
 from pathlib import Path
-from collector.spool import SpoolUnavailable, SpoolWriter, frame, is_sealed, segments
+from collector.spooling.spool import SpoolUnavailable, SpoolWriter, frame, is_sealed, segments
 
 async def main():
     folder = Path(sys.argv[1])

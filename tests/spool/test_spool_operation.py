@@ -13,17 +13,17 @@ import msgspec
 import pytest
 from load.spooled import NOW_MS, Data, assert_exactly_once, counted, counting, event, failed, never_merge, record
 
-from collector.block import as_dicts, failed_table
 from collector.cli.doctor import spool_check
 from collector.cli.main import command
 from collector.config import Settings
+from collector.database.store import Store
 from collector.files import replace_file
-from collector.ledger import Ledger, Manifest, Positions, Range, read_positions
-from collector.press import press
-from collector.refused import set_aside
-from collector.spool import SEGMENT_MAGIC, frame
-from collector.store import Store
-from collector.survey import survey, verify
+from collector.loading.block import as_dicts, failed_table
+from collector.loading.ledger import Ledger, Manifest, Positions, Range, read_positions
+from collector.loading.refused import set_aside
+from collector.loading.survey import survey, verify
+from collector.spooling.press import press
+from collector.spooling.spool import SEGMENT_MAGIC, frame
 
 HOUR_MS = 3_600_000
 

@@ -13,11 +13,11 @@ from backports import zstd
 from load.spooled import Data, assert_exactly_once, event, load_all, never_merge, record
 from spool.segments import read_all, write_segment
 
-from collector import press as pressing
-from collector.press import UNNAMED, Press, press, waiting
-from collector.pressed import SegmentFile
-from collector.spool import SEGMENT_MAGIC, Damage, Record, count_spooled, frame, segment_bytes, segments
-from collector.store import Store
+from collector.database.store import Store
+from collector.spooling import press as pressing
+from collector.spooling.press import UNNAMED, Press, press, waiting
+from collector.spooling.pressed import SegmentFile
+from collector.spooling.spool import SEGMENT_MAGIC, Damage, Record, count_spooled, frame, segment_bytes, segments
 
 NOW_MS = 1_790_000_000_000
 # Compressible and unlike each other, some with none and some with several events of each kind.

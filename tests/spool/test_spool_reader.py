@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spool.segments import read_all, write_segment
 
-from collector.spool import HEAD_BYTES, RECORD_MAGIC, SEGMENT_MAGIC, Damage, Record, frame, read_records
+from collector.spooling.spool import HEAD_BYTES, RECORD_MAGIC, SEGMENT_MAGIC, Damage, Record, frame, read_records
 
 PAYLOADS = [b"the first", b"the second, a little longer", b"the last"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from spool.segments import DEADLINE_SECONDS, payloads_of, read_all, uncounted, until, written
 
-from collector.spool import (
+from collector.spooling.spool import (
     PENDING_BYTES_MAX,
     RECORD_BYTES_MAX,
     Record,
@@ -144,7 +144,7 @@ def test_a_segments_name_is_never_used_again(tmp_path: Path) -> None:
 _WRITE_UNTIL_KILLED = """
 import asyncio, sys
 from pathlib import Path
-from collector.spool import SpoolWriter, frame
+from collector.spooling.spool import SpoolWriter, frame
 
 async def main():
     writer = SpoolWriter(Path(sys.argv[1]), "worker-0", lambda *_: None)

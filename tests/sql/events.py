@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from collector.database.store import Store
 from collector.record import EVENT_COLUMNS
-from collector.store import Store
 
 Event = dict[str, Any]
 

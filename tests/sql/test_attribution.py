@@ -12,7 +12,7 @@ from sql.oracle import people
 from sql.questions import call
 from sql.touches import DAY_MS, Touch, paths_of
 
-from collector.store import Store, StoreError
+from collector.database.store import Store, StoreError
 
 ASKED: dict[str, Any] = touches.ASKED | {"half_life_days": 7.0}
 

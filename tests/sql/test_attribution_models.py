@@ -17,8 +17,8 @@ from sql.events import Event, filled, insert
 from sql.questions import call
 from sql.touches import ASKED, DAY_MS, Path, crowd, paths_of
 
+from collector.database.store import Store, StoreError
 from collector.paths import SQL_DIR
-from collector.store import Store, StoreError
 
 MINUTE_MS = 60_000
 START, CONVERSION, LOST = "(start)", "(conversion)", "(lost)"

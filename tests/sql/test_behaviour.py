@@ -18,7 +18,7 @@ from sql.events import START_MS, Event, filled, insert
 from sql.oracle import by_visitor, cut, people
 from sql.questions import call, meets, units
 
-from collector.store import Store, StoreError
+from collector.database.store import Store, StoreError
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000

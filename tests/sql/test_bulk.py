@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from collector.database.store import Store
 from collector.simulate.bulk import generate
-from collector.store import Store
 
 UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
 

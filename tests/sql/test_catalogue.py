@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from collector.catalogue import COLUMNS_FILE, Parameter, View, catalogue, checksum_of, commented
+from collector.database.catalogue import COLUMNS_FILE, Parameter, View, catalogue, checksum_of, commented
+from collector.database.store import Store
 from collector.paths import SQL_DIR
-from collector.store import Store
 
 VIEWS = catalogue()
 

@@ -13,8 +13,8 @@ from sql.events import START_MS, Event, filled, insert
 from sql.questions import call, meets, units, value_of
 from sql.reckoning import PLAN, Sql, Z, approximately, compared, in_order, repeats, share
 
-from collector.publish import record_version
-from collector.store import Store, StoreError
+from collector.database.publish import record_version
+from collector.database.store import Store, StoreError
 
 DAY_MS = 86_400_000
 

@@ -11,7 +11,7 @@ import pytest
 from sql.events import START_MS, Event, filled, insert
 from sql.questions import Unit, call, chain, units, value_of
 
-from collector.store import Store, StoreError
+from collector.database.store import Store, StoreError
 
 USERS = int(os.environ.get("FOOTFALL_TEST_USERS", "200"))
 WINDOW_S = 10

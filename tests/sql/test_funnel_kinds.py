@@ -12,11 +12,11 @@ from msgspec import structs
 from sql.events import START_MS, Event, filled, insert
 from sql.questions import Unit, call, chain, meets, set_in_any_order, strict_chain, units, value_of
 
+from collector.database.publish import record_version
+from collector.database.store import Store, StoreError
 from collector.paths import DEFAULT_PLAN_DIR
 from collector.plan import load_plan
 from collector.plan.model import Journey, Step
-from collector.publish import record_version
-from collector.store import Store, StoreError
 
 USERS = int(os.environ.get("FOOTFALL_TEST_USERS", "100"))
 WINDOW_S = 10

@@ -14,10 +14,10 @@ import pytest
 from clickhouse_server import USERS
 from databases import Databases
 
-from collector.catalogue import catalogue
 from collector.cli.main import main
-from collector.grants import IDENTITIES, Limits, access, names_nobody, open_views, settings_of
-from collector.store import Store, StoreError
+from collector.database.catalogue import catalogue
+from collector.database.grants import IDENTITIES, Limits, access, names_nobody, open_views, settings_of
+from collector.database.store import Store, StoreError
 
 VIEWS = catalogue()
 HIDDEN = ("visitor-1", "user-1", "secret-text")

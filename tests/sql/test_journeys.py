@@ -20,7 +20,7 @@ from sql.events import START_MS, Event, filled, insert
 from sql.oracle import by_visitor, cut, expected, people
 from sql.questions import call, meets, person_of
 
-from collector.store import Store, StoreError
+from collector.database.store import Store, StoreError
 
 Row = dict[str, Any]
 

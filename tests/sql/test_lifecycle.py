@@ -13,7 +13,7 @@ import pytest
 from sql.events import START_MS, Event, filled, insert
 from sql.questions import Unit, call, meets, period_after, period_before, period_of, units
 
-from collector.store import Store, StoreError
+from collector.database.store import Store, StoreError
 
 DAY_MS = 86_400_000
 Row = tuple[Any, ...]

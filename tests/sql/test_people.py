@@ -15,7 +15,7 @@ import pytest
 from sql.events import START_MS, Event, filled, insert
 from sql.persons import Who, moment
 
-from collector.store import Store
+from collector.database.store import Store
 
 DAY_MS = 86_400_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

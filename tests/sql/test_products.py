@@ -13,8 +13,8 @@ from sql.events import START_MS, Event, filled, insert
 from sql.questions import call, meets, units
 from sql.reckoning import PLAN, approximately, compared, in_order, order_of, repeats, share, wilson
 
-from collector.publish import record_version
-from collector.store import Store, StoreError
+from collector.database.publish import record_version
+from collector.database.store import Store, StoreError
 
 DAY_MS = 86_400_000
 

@@ -17,10 +17,10 @@ from sql.events import START_MS, Event, filled, insert
 
 from collector.cli.doctor_data import DataDiagnosis, examine_data
 from collector.cli.main import command
-from collector.names import snake_case
-from collector.query import answer
+from collector.database.query import answer
+from collector.database.store import Store
 from collector.record import FAILED_COLUMNS
-from collector.store import Store
+from collector.wire.names import snake_case
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000

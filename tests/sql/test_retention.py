@@ -13,7 +13,7 @@ import pytest
 from sql.events import START_MS, Event, filled, insert
 from sql.questions import call, meets, period_of, units, value_of
 
-from collector.store import Store, StoreError
+from collector.database.store import Store, StoreError
 
 DAY_MS = 86_400_000
 

@@ -16,7 +16,7 @@ import pytest
 from sql.events import START_MS, Event, filled, insert
 from sql.persons import Who
 
-from collector.store import Store, StoreError
+from collector.database.store import Store, StoreError
 
 DAY_MS = 86_400_000
 AS_OF = START_MS + 60 * DAY_MS

@@ -7,8 +7,8 @@ import random
 from sql.events import Event, filled
 from sql.events import insert as insert_events
 
-from collector.sessions import StoredSessions
-from collector.store import Store
+from collector.database.sessions import StoredSessions
+from collector.database.store import Store
 
 HOUR_MS = 3_600_000
 

@@ -19,15 +19,15 @@ from plan.built import event, rules
 from sql.events import Event, filled, insert
 
 from collector.cli.publisher import Publisher
-from collector.migrate import migrate, pending
+from collector.database.migrate import migrate, pending
+from collector.database.publish import record_version
+from collector.database.store import Store, StoreError
 from collector.paths import DEFAULT_PLAN_DIR
 from collector.plan import Plan, load_plan
 from collector.plan.lock import sealed, write_lock
 from collector.plan.model import Accept, Column, Pii, Property, Semantic, Type, Upcast
 from collector.plan.values import literal
 from collector.plan.views import ENVELOPE
-from collector.publish import record_version
-from collector.store import Store, StoreError
 
 UTC = dt.UTC
 

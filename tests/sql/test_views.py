@@ -13,7 +13,7 @@ import pytest
 from sql import oracle
 from sql.events import Event, filled, insert
 
-from collector.store import Store
+from collector.database.store import Store
 
 HERE = Path(__file__).parent
 CASES = sorted(path.stem for path in (HERE / "cases").glob("*.json"))

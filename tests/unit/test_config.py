@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from collector.config import ConfigError, Settings, load_settings, masked
-from collector.store import Cluster, Store, StoreError
+from collector.database.store import Cluster, Store, StoreError
 
 
 def from_file(tmp_path: Path, text: str, environment: dict[str, str] | None = None, **flags: Any) -> Settings:

@@ -25,14 +25,14 @@ from collector.consent import (
     read_stated,
     why_not,
 )
-from collector.decode import decode_batch, raw_events
-from collector.enrich import Request
-from collector.geo import open_geo
-from collector.identity import Salts
-from collector.packed import COUNTED_COLUMNS, encode_packed
-from collector.pipeline import COUNTER_NAMES, Outcome, Tools, process
+from collector.enrichment.enrich import Request
+from collector.enrichment.geo import open_geo
+from collector.enrichment.identity import Salts
+from collector.ingest.packed import COUNTED_COLUMNS, encode_packed
+from collector.ingest.pipeline import COUNTER_NAMES, Outcome, Tools, process
 from collector.plan import CompiledPlan
 from collector.plan.model import Action
+from collector.wire.decode import decode_batch, raw_events
 
 NOW_MS = 1_790_000_000_000
 REQUEST = Request(NOW_MS, "shop", False, "8.8.8.8", "agent")

@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from collector.clock import parse_time
-from collector.decode import Batch, decode_batch, decode_single, raw_events
+from collector.ingest.clock import parse_time
 from collector.limits import EVENTS_MAX
-from collector.malformed import Malformed, salvage
-from collector.names import snake_case
-from collector.pixel import decode_pixel
 from collector.reason import Reason, Refused, Rejected
 from collector.record import Envelope
+from collector.wire.decode import Batch, decode_batch, decode_single, raw_events
+from collector.wire.malformed import Malformed, salvage
+from collector.wire.names import snake_case
+from collector.wire.pixel import decode_pixel
 
 FAR_MS = 4_102_444_800_000  # 2100-01-01
 

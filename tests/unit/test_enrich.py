@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import UNSET, Raw, UnsetType
 
-from collector.enrich import (
+from collector.enrichment.enrich import (
     NO_CONTEXT,
     Context,
     Request,
@@ -21,7 +21,7 @@ from collector.enrich import (
     without_address,
     without_secrets,
 )
-from collector.geo import Geo
+from collector.enrichment.geo import Geo
 
 DEEP = b"[" * 900 + b"]" * 900
 

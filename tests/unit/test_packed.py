@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from collector.packed import FORM, OWN_COLUMNS, PAGE_COLUMNS, SENDER_COLUMNS, Packed, encode_packed
+from collector.ingest.packed import FORM, OWN_COLUMNS, PAGE_COLUMNS, SENDER_COLUMNS, Packed, encode_packed
 from collector.record import EVENT_COLUMNS
 
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from collector.decode import decode_batch, decode_single, raw_events
-from collector.enrich import Request
-from collector.geo import open_geo
-from collector.identity import Salts
+from collector.enrichment.enrich import Request
+from collector.enrichment.geo import open_geo
+from collector.enrichment.identity import Salts
+from collector.ingest.pipeline import CONTEXT_TOTAL_BYTES_MAX, OFFLINE_MS_MAX, Outcome, Tools, process
 from collector.limits import EVENT_BYTES_MAX
 from collector.paths import DEFAULT_PLAN_DIR
-from collector.pipeline import CONTEXT_TOTAL_BYTES_MAX, OFFLINE_MS_MAX, Outcome, Tools, process
 from collector.plan import compile_plan, load_plan
 from collector.reason import Reason, Refused
 from collector.record import EventRow, FailedRow
+from collector.wire.decode import decode_batch, decode_single, raw_events
 
 NOW_MS = 1_790_000_000_000
 BROWSER = Request(NOW_MS, "shop", False, "8.8.8.8", "agent")

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from plan.built import event, number, plan_of, rules, text
 
-from collector.decode import decode_batch, raw_events
-from collector.enrich import Request
-from collector.geo import open_geo
-from collector.identity import Salts
-from collector.pipeline import COUNTER_NAMES, Outcome, Tools, is_local, process
+from collector.enrichment.enrich import Request
+from collector.enrichment.geo import open_geo
+from collector.enrichment.identity import Salts
+from collector.ingest.pipeline import COUNTER_NAMES, Outcome, Tools, is_local, process
 from collector.plan import CompiledPlan
 from collector.plan.model import Action, EventPlan, Limits, Sampling
 from collector.record import EventRow, FailedRow
+from collector.wire.decode import decode_batch, raw_events
 
 NOW_MS = 1_790_000_000_000
 A = Action

@@ -150,9 +150,9 @@ def _asking(settings: Settings, against: str, days: int | None) -> Iterator[Sess
 def _trial(settings: Settings, plan: Plan, days: int, session: Session) -> Trial:
     """What the plan would do to the events of the last days."""
     from collector.cli.plan.reading import DAY_MS
-    from collector.clock import now_ms
     from collector.hindsight.failed import tools_for
     from collector.hindsight.trial import Span, try_plan
+    from collector.ingest.clock import now_ms
     from collector.plan import compile_plan
 
     now = now_ms()

@@ -65,8 +65,8 @@ def docs(settings: Settings, folder: str | None, out: str, days: int, offline: b
 def _live(settings: Settings, plan: Plan, days: int) -> dict[str, Live] | None:
     """What came of each event; None, with a line that says why, when there is no database to ask."""
     from collector.cli.plan.reading import UNREACHABLE, reading
-    from collector.clock import now_ms
     from collector.hindsight.usage import usage
+    from collector.ingest.clock import now_ms
     from collector.plan.site import Live
 
     if not Path(settings.data).is_dir() and not settings.clickhouse:

@@ -16,10 +16,10 @@ def import_(format: str, file: Path, out: str) -> int:
 
     Says, one line each, what could not be carried over. Never overwrites a file.
     """
-    from collector.names import snake_case
     from collector.plan import check_report
     from collector.plan.convert.products import read
     from collector.plan.convert.write import write
+    from collector.wire.names import snake_case
 
     folder = Path(out)
     done = write(read(format, file, snake_case), folder, snake_case)

@@ -28,8 +28,8 @@ def infer(settings: Settings, days: int, out: str, name: str, sample: int) -> in
     from pathlib import Path
 
     from collector.cli.plan.reading import DAY_MS, reading
-    from collector.clock import now_ms
     from collector.hindsight.sample import look
+    from collector.ingest.clock import now_ms
     from collector.plan import check_report
     from collector.plan.convert.write import write
     from collector.plan.infer import draft_of

@@ -13,12 +13,12 @@ from collector.cli import lock
 from collector.cli.ask import AskError, ask, opened, running_status
 from collector.cli.options import Failure
 from collector.cli.target import WrongTarget
-from collector.clock import now_ms
 from collector.config import Settings
+from collector.database.migrate import MigrationError
+from collector.database.query import answer
+from collector.database.store import Store, StoreError
 from collector.hindsight import Ask
-from collector.migrate import MigrationError
-from collector.query import answer
-from collector.store import Store, StoreError
+from collector.ingest.clock import now_ms
 
 DAY_MS = 86_400_000
 # All that `reading` raises where a database cannot be asked; each is one sentence.
@@ -40,7 +40,7 @@ class Session(Struct, frozen=True):
             StoreError, LoadError: this process loads, and cannot.
         """
         if self.lane is not None:
-            from collector.load import Loader  # see `opened`
+            from collector.loading.load import Loader  # see `opened`
 
             loader = Loader(Path(self.settings.data), self.lane, now_ms, rows_max=self.settings.load_rows_max)
             loader.recover()

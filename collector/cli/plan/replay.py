@@ -33,10 +33,10 @@ def replay(
     from pathlib import Path
 
     from collector.cli.plan.reading import DAY_MS, reading
-    from collector.clock import now_ms
     from collector.hindsight.failed import Wanted, tools_for
     from collector.hindsight.replay import replay as run
     from collector.hindsight.segment import Replayer
+    from collector.ingest.clock import now_ms
     from collector.plan import compile_plan, read_plan
     from collector.plan.against import unreleased
     from collector.reason import Reason

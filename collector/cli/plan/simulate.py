@@ -42,10 +42,10 @@ def simulate(
     from pathlib import Path
 
     from collector.cli.plan.reading import DAY_MS, reading
-    from collector.clock import now_ms
     from collector.hindsight.failed import tools_for
     from collector.hindsight.trial import Span, try_plan
     from collector.hindsight.trial_text import as_json, as_markdown, as_text
+    from collector.ingest.clock import now_ms
     from collector.plan import compile_plan
     from collector.plan.against import released_plan, working_plan
 

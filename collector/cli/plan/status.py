@@ -33,8 +33,8 @@ def status(settings: Settings, folder: str | None, days: int, failed_max: float,
     from pathlib import Path
 
     from collector.cli.plan.reading import reading
-    from collector.clock import now_ms
     from collector.hindsight.usage import usage
+    from collector.ingest.clock import now_ms
     from collector.plan import read_plan
 
     plan = read_plan(Path(folder) if folder else settings.plan_dir)

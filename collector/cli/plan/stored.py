@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from collector.cli.plan.reading import DAY_MS, UNREACHABLE, Session, reading
-from collector.clock import now_ms
+from collector.ingest.clock import now_ms
 from collector.plan.changes import WHOLE_PLAN, Changes
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS {database}.erasures
 ENGINE = MergeTree
 ORDER BY erased_at
 SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
--- erased_ids: who was erased, as keyed hashes, so that what comes late of them is not stored (collector/erased.py).
+-- erased_ids: who was erased, as keyed hashes, so that what comes late of them is not stored (collector/loading/erased.py).
 --
 -- Ids of visitors and users stay for good, those of single events as long as a client may keep them.
 CREATE TABLE IF NOT EXISTS {database}.erased_ids

@@ -1,4 +1,4 @@
--- visitor_sessions: the sessions of each visitor as they were when last computed; collector/sessions.py keeps them so.
+-- visitor_sessions: the sessions of each visitor as they were when last computed; collector/database/sessions.py keeps them so.
 -- visitor_marks: when events of a visitor were about to be stored last; the loader writes it. A visitor marked after computed_at is computed anew.
 --
 -- Key         (source_id, visitor_id), one row each: a late event may join, split or renumber all sessions of a visitor.

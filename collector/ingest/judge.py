@@ -16,10 +16,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType, structs
 
-from collector.clock import Correction, correction, parse_time
 from collector.consent import COUNTS, DROP, Rules, mode_of, sentence, why_not
-from collector.decode import Batch
-from collector.enrich import (
+from collector.enrichment.enrich import (
     LONG_PAGE_BYTES,
     TITLE_CHARS_MAX,
     ContextFacts,
@@ -35,12 +33,13 @@ from collector.enrich import (
     without_addresses,
     without_identity,
 )
-from collector.geo import Geo
-from collector.identity import Salts, message_id
+from collector.enrichment.geo import Geo
+from collector.enrichment.identity import Salts, message_id
+from collector.enrichment.location import Located, Locator, shipped_locator
+from collector.enrichment.sensitive import without_secrets
+from collector.ingest.clock import Correction, correction, parse_time
+from collector.ingest.packed import PAGE_COLUMNS, SENDER_COLUMNS, Part
 from collector.limits import EVENT_BYTES_MAX, ID_CHARS_MAX, MESSAGE_ID_CHARS_MAX, NAME_CHARS_MAX
-from collector.location import Located, Locator, shipped_locator
-from collector.names import EVENT_OF_TYPE, TYPES, name_of, track_name
-from collector.packed import PAGE_COLUMNS, SENDER_COLUMNS, Part
 from collector.plan import Checked, CompiledPlan, Violation
 from collector.plan.check import UNCHECKED, EventCheck
 from collector.plan.model import PROD
@@ -49,7 +48,8 @@ from collector.plan.pii import object_of
 from collector.plan.sampling import kept
 from collector.reason import Reason, Rejected
 from collector.record import EMPTY_OBJECT, Envelope
-from collector.sensitive import without_secrets
+from collector.wire.decode import Batch
+from collector.wire.names import EVENT_OF_TYPE, TYPES, name_of, track_name
 
 DEV = "dev"  # the environment of a page on the developer's own machine
 SAMPLED = "sampled"  # beside the reasons of violations: why an event was dropped

@@ -15,8 +15,8 @@ from hashlib import sha256
 
 from msgspec import Struct
 
-from collector.catalogue import View
-from collector.cluster import SHARD_SUFFIX, VIEW_SETTINGS
+from collector.database.catalogue import View
+from collector.database.cluster import SHARD_SUFFIX, VIEW_SETTINGS
 from collector.plan.values import literal, quoted
 
 ROLE = "footfall_analyst"

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import re
 
+from collector.database.store import FORMATS, Store, StoreError
 from collector.plan.values import literal
-from collector.store import FORMATS, Store, StoreError
 
 SOCKET_NAME = "store.sock"  # in the data directory, see console.py
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import logging
 
-from collector.cluster import fronts
+from collector.database.cluster import fronts
+from collector.database.store import Store
 from collector.plan.lock import lock_bytes, sealed
 from collector.plan.model import Plan
 from collector.plan.values import quoted
 from collector.plan.views import VIEW_PREFIX, TypedView, checksum_in, typed_views
-from collector.store import Store
 
 log = logging.getLogger("footfall.publish")
 

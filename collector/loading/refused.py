@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from collector.ledger import write_durably
+from collector.loading.ledger import write_durably
 from collector.record import FAILED_COLUMNS
 
 REASON = "refused_by_database"  # the word in failed_events.reason

@@ -35,7 +35,10 @@ import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
 import pyarrow.compute as pc  # type: ignore[import-untyped]  # it ships no types
 
-from collector.block import (
+from collector.database.store import Store, StoreError
+from collector.files import sync_folder
+from collector.ingest.packed import FORM
+from collector.loading.block import (
     Rows,
     UnknownForm,
     as_dicts,
@@ -47,9 +50,8 @@ from collector.block import (
     visitors,
     without,
 )
-from collector.erased import Erased, Named
-from collector.files import sync_folder
-from collector.ledger import (
+from collector.loading.erased import Erased, Named
+from collector.loading.ledger import (
     Cuts,
     Ledger,
     LoadError,
@@ -60,10 +62,9 @@ from collector.ledger import (
     read_state,
     write_durably,
 )
-from collector.packed import FORM
+from collector.loading.recent import RecentIds
+from collector.loading.refused import failed_rows, set_aside
 from collector.plan.values import literal
-from collector.pressed import SegmentFile
-from collector.recent import RecentIds
 from collector.record import (
     ADDED_EVENT_VALUES,
     ADDED_FAILED_VALUES,
@@ -71,8 +72,8 @@ from collector.record import (
     EVENT_COLUMNS,
     FAILED_COLUMNS,
 )
-from collector.refused import failed_rows, set_aside
-from collector.spool import (
+from collector.spooling.pressed import SegmentFile
+from collector.spooling.spool import (
     SEGMENT_MAGIC,
     Damage,
     Record,
@@ -82,7 +83,6 @@ from collector.spool import (
     segments,
     sync_segment,
 )
-from collector.store import Store, StoreError
 
 log = logging.getLogger("footfall.load")
 

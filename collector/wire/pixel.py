@@ -9,10 +9,10 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Raw
 
-from collector.decode import Batch, decode_single
 from collector.limits import PARAMETERS_MAX, QUERY_BYTES_MAX
 from collector.reason import Reason, Refused
 from collector.record import Envelope
+from collector.wire.decode import Batch, decode_single
 
 _PIXEL_FIELDS = ("type", "event", "name", "userId", "anonymousId", "messageId", "timestamp", "groupId", "previousId")
 

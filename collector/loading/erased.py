@@ -16,8 +16,8 @@ import os
 from collections.abc import Iterable
 from hashlib import blake2b
 
+from collector.database.store import Store
 from collector.record import CLOCK_STEP_MS
-from collector.store import Store
 
 TABLE = "erased_ids"
 # A client's clock is corrected by whole steps, so an event of the last moment may seem to be of a moment later.

@@ -15,10 +15,10 @@ from typing import Any, TypeVar, get_args
 import msgspec
 from msgspec import Raw, Struct, UnsetType
 
-from collector.cut import elements, members
 from collector.limits import ID_CHARS_MAX
 from collector.reason import Reason, Rejected
 from collector.record import Envelope
+from collector.wire.cut import elements, members
 
 COMPLAINTS_MAX = 20  # of one malformed event; its properties may have any number of unreadable parts
 _LEVELS_MAX = 16  # down to which a part that cannot be read is looked for

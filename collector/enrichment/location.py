@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any, TypeAlias
 
-from collector.referrer import CACHED_URL_MAX, URL_MAX, Addresses, fragment_of, shipped_addresses
+from collector.enrichment.referrer import CACHED_URL_MAX, URL_MAX, Addresses, fragment_of, shipped_addresses
 
 # utm_source, utm_medium, utm_campaign, utm_term, utm_content, click_id_type, click_id
 Campaign: TypeAlias = tuple[str, str, str, str, str, str, str]

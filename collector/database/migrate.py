@@ -20,12 +20,12 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from collector.catalogue import catalogue, commented
-from collector.cluster import VIEW_SETTINGS, distribute, for_cluster, fronts, prepare, shards
+from collector.database.catalogue import catalogue, commented
+from collector.database.cluster import VIEW_SETTINGS, distribute, for_cluster, fronts, prepare, shards
+from collector.database.publish import pending_views, publish_views
+from collector.database.store import Store
 from collector.paths import SQL_DIR
 from collector.plan.model import Plan
-from collector.publish import pending_views, publish_views
-from collector.store import Store
 
 # The row that records all views together. Table files are numbered from 1.
 VIEWS_NUMBER = 0

@@ -14,14 +14,22 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from collector.cut import elements, members
 from collector.limits import (
     BODY_BYTES_MAX,
     EVENTS_MAX,
 )
-from collector.malformed import UNREADABLE, check_utf8, decode_envelope, decode_event, decode_fields, scalar_of, text_of
 from collector.reason import Reason, Refused, Rejected
 from collector.record import Envelope
+from collector.wire.cut import elements, members
+from collector.wire.malformed import (
+    UNREADABLE,
+    check_utf8,
+    decode_envelope,
+    decode_event,
+    decode_fields,
+    scalar_of,
+    text_of,
+)
 
 # Escaped backslashes and surrogate pairs, which are fine, or (the group) a surrogate without its other half: what is
 # left when JavaScript cuts a string inside an emoji. All are matched, so that the second half of `\\` starts no escape.

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collector.enrich import TEXT_CHARS_MAX, without_secrets
-from collector.identity import message_id
-from collector.judge import Judge, Unfit, identifier
+from collector.enrichment.enrich import TEXT_CHARS_MAX, without_secrets
+from collector.enrichment.identity import message_id
+from collector.ingest.judge import Judge, Unfit, identifier
 from collector.limits import MESSAGE_ID_CHARS_MAX, NAME_CHARS_MAX
-from collector.malformed import Malformed
-from collector.names import Name, name_of
 from collector.plan.page import PageHandling
 from collector.plan.pii import fields_of, mask_detected, object_of
 from collector.reason import Rejected
 from collector.record import Envelope, FailedRow
+from collector.wire.malformed import Malformed
+from collector.wire.names import Name, name_of
 
 
 def failed_row(judge: Judge, envelope: Envelope, rejected: Rejected, raw: bytes) -> FailedRow:

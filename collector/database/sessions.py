@@ -15,8 +15,8 @@ import logging
 import threading
 import time
 
+from collector.database.store import Store, StoreError
 from collector.rounds import rounds
-from collector.store import Store, StoreError
 
 log = logging.getLogger("footfall.sessions")
 

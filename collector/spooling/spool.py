@@ -35,8 +35,8 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple, TypeAlias
 
 from collector.files import sync_folder
-from collector.pressed import SegmentFile
-from collector.room import Room
+from collector.spooling.pressed import SegmentFile
+from collector.spooling.room import Room
 
 log = logging.getLogger("footfall.spool")
 

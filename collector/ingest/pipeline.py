@@ -12,19 +12,19 @@ from collections.abc import Callable
 
 from msgspec import Struct, UnsetType
 
-from collector.clock import OFFLINE_MS_MAX
 from collector.consent import COOKIELESS, COUNTS, DROP, WORDS, sentence
-from collector.decode import Batch
-from collector.enrich import Request
-from collector.judge import SAMPLED, Counted, Dropped, Judge, Tools, Unfit
+from collector.enrichment.enrich import Request
+from collector.enrichment.location import is_local
+from collector.ingest.clock import OFFLINE_MS_MAX
+from collector.ingest.judge import SAMPLED, Counted, Dropped, Judge, Tools, Unfit
+from collector.ingest.packed import FORM, Packed, Part, only_used
+from collector.ingest.rejection import failed_row
 from collector.limits import MESSAGE_ID_CHARS_MAX
-from collector.location import is_local
-from collector.malformed import salvage
-from collector.packed import FORM, Packed, Part, only_used
 from collector.plan import Checked
 from collector.reason import Reason, Refused, Rejected
 from collector.record import Envelope, Rows
-from collector.rejection import failed_row
+from collector.wire.decode import Batch
+from collector.wire.malformed import salvage
 
 __all__ = ["OFFLINE_MS_MAX", "Outcome", "Tools", "Verdict", "is_local", "process"]
 

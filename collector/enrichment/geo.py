@@ -27,8 +27,8 @@ from typing import Any, TypeAlias
 import iptocc
 from msgspec import Struct
 
+from collector.enrichment.networks import Networks, NetworksError, read_networks
 from collector.files import Signature, signature
-from collector.networks import Networks, NetworksError, read_networks
 
 log = logging.getLogger("footfall.geo")
 

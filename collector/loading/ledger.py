@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct, field
 
 from collector.files import sync_folder
-from collector.spool import count_spooled
+from collector.spooling.spool import count_spooled
 
 
 class Ledger(Struct):

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import msgspec
 import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
 
-from collector.packed import (
+from collector.ingest.packed import (
     COUNTED_COLUMNS,
     COUNTING_FORM,
     FORM,

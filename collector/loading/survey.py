@@ -17,12 +17,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from collector.ledger import LoadError, Manifest, Positions, read_positions, read_state
-from collector.packed import COUNTED_COLUMNS, COUNTING_FORM, FORM, FORM_BEFORE, SENDER_COLUMNS
-from collector.pressed import SegmentFile
+from collector.ingest.packed import COUNTED_COLUMNS, COUNTING_FORM, FORM, FORM_BEFORE, SENDER_COLUMNS
+from collector.loading.ledger import LoadError, Manifest, Positions, read_positions, read_state
+from collector.loading.refused import FOLDER
 from collector.record import EVENT_COLUMNS, FAILED_COLUMNS
-from collector.refused import FOLDER
-from collector.spool import SEGMENT_MAGIC, Damage, count_behind, is_sealed, read_on, segments
+from collector.spooling.pressed import SegmentFile
+from collector.spooling.spool import SEGMENT_MAGIC, Damage, count_behind, is_sealed, read_on, segments
 
 READ_BYTES = 4 * 1024 * 1024
 VERIFY_TIMES = 2  # a loader that moves on while we read looks like a fault once, and not at the same place again

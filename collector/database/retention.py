@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from collector.cluster import shards
+from collector.database.cluster import shards
+from collector.database.store import Store
 from collector.plan.values import literal
-from collector.store import Store
 
 DAYS_MAX = 36_500
 RULES_MAX = 1_000  # they are one expression

@@ -18,8 +18,8 @@ from urllib.parse import quote, unquote
 import idna
 import msgspec
 
-from collector.channels import Table, medium_word, shipped_table
-from collector.sensitive import without_secrets
+from collector.enrichment.channels import Table, medium_word, shipped_table
+from collector.enrichment.sensitive import without_secrets
 
 # Browsers and search engines treat longer addresses as broken. Cut before parsing, so the worst URL costs about 0.1 ms.
 URL_MAX = 2_048

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from collector.store import Store, StoreError
+from collector.database.store import Store, StoreError
 
 # By what the rows of a table are spread. A visitor's are on one shard: sessions are put together there, and
 # ReplacingMergeTree finds what was stored twice. It must say the same of a row whenever it is asked, or a block that is

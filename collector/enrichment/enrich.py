@@ -14,12 +14,12 @@ import msgspec
 from msgspec import Raw, Struct, UnsetType, structs
 
 from collector.consent import NOTHING_STATED, Rules, Stated, read_stated
-from collector.device import NO_HINTS, Device, Hints, as_bot, parse_device, with_hints
-from collector.geo import Geo, Place
-from collector.location import Campaign
-from collector.malformed import UNREADABLE, decode_fields, salvage
-from collector.referrer import URL_MAX
-from collector.sensitive import without_secrets as without_secret_parameters
+from collector.enrichment.device import NO_HINTS, Device, Hints, as_bot, parse_device, with_hints
+from collector.enrichment.geo import Geo, Place
+from collector.enrichment.location import Campaign
+from collector.enrichment.referrer import URL_MAX
+from collector.enrichment.sensitive import without_secrets as without_secret_parameters
+from collector.wire.malformed import UNREADABLE, decode_fields, salvage
 
 CONTEXT_CACHE_BYTES_MAX = 4_096  # a larger context is decoded each time, so that 1,024 of them stay under 10 MB
 CUT_CHARS = URL_MAX + 1  # of a text in an event that is too large: so much that its reader still says that it was cut

@@ -19,9 +19,9 @@ from io import BufferedWriter
 from pathlib import Path
 
 from collector.files import sync_folder
-from collector.pressed import Presser, SegmentFile
 from collector.rounds import rounds
-from collector.spool import SEGMENT_MAGIC, Record, is_sealed, read_on, segments
+from collector.spooling.pressed import Presser, SegmentFile
+from collector.spooling.spool import SEGMENT_MAGIC, Record, is_sealed, read_on, segments
 
 log = logging.getLogger("footfall.press")
 

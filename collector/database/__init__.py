@@ -1,0 +1,1 @@
+"""The only door to ClickHouse, what stands in it, and what people may ask of it."""

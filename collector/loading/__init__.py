@@ -1,0 +1,1 @@
+"""From segments into the database, exactly once."""

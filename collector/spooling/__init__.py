@@ -1,0 +1,1 @@
+"""Segments on the disk: written before the answer, compressed when they must wait, within their budget."""

@@ -1,0 +1,1 @@
+"""From bytes that strangers send to envelopes, one by one, whatever is wrong with their neighbours."""
