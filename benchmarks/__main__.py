@@ -11,7 +11,18 @@ import subprocess
 import sys
 
 NAMES = (
-    *("collector", "overload", "pieces", "whole_way", "load_formats", "enrichment", "outage", "final", "growth"),
+    *(
+        "collector",
+        "overload",
+        "pieces",
+        "whole_way",
+        "load_formats",
+        "enrichment",
+        "outage",
+        "final",
+        "growth",
+        "sustained",
+    ),
     *("views", "validate", "plan_lock", "plan_diff", "plan_simulate"),
 )
 
