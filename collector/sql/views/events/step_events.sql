@@ -15,13 +15,13 @@
 --             breakdown   String: a name as in a condition, or '' for none.
 --             since, until   DateTime64(3): event_time from, and before.
 -- Grain       One row per event and step that it is: one event may be several.
--- Reads       human_events, visitors, sessions
+-- Reads       human_events, units
 -- Definition  step is the number of the condition, from 1. dimension is the event's own value of the breakdown.
 --             counted_id is a visitor_id, person_id or session_id. value and currency are as in events.
 -- Exact       Yes.
 -- Time        event_time, UTC.
 -- Cost        Reads the columns that are named, and of events without conditions only their name; the properties only
---             when one is named. By person or session it reads visitors or sessions too.
+--             when one is named. By person or session it reads units_by_person or units_by_session too.
 -- Test        tests/sql/test_funnel.py
 CREATE OR REPLACE VIEW {database}.step_events AS
 WITH
@@ -126,25 +126,10 @@ FROM
             candidates
         ) AS matched,
         if({breakdown:String} = '', '', values[indexOf(names, {breakdown:String})]) AS dimension,
-        multiIf(
-            {counted_by:String} = 'person', person.id,
-            {counted_by:String} = 'session', session.id,
-            event_.visitor_id
-        ) AS counted_id
+        if({counted_by:String} = 'visitor', event_.visitor_id, unit.id) AS counted_id
     FROM {database}.human_events AS event_
-    -- Both are empty, and cost next to nothing, unless they are what is counted by.
-    LEFT JOIN
-    (
-        SELECT visitor_id, person_id AS id
-        FROM {database}.visitors
-        WHERE source_id = {source_id:String} AND {counted_by:String} = 'person'
-    ) AS person ON event_.visitor_id = person.visitor_id
-    ASOF LEFT JOIN
-    (
-        SELECT visitor_id, started_at, session_id AS id
-        FROM {database}.sessions
-        WHERE source_id = {source_id:String} AND {counted_by:String} = 'session'
-    ) AS session ON event_.visitor_id = session.visitor_id AND event_.event_time >= session.started_at
+    ASOF LEFT JOIN {database}.units(source_id = {source_id:String}, counted_by = {counted_by:String}) AS unit
+        ON event_.visitor_id = unit.visitor_id AND event_.event_time >= unit.since
     WHERE event_.source_id = {source_id:String}
         AND event_.event_time >= {since:DateTime64(3, 'UTC')}
         AND event_.event_time < {until:DateTime64(3, 'UTC')}
