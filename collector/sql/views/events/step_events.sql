@@ -31,14 +31,20 @@ WITH
     position(arrayStringConcat({steps:Array(String)}), ' & ') > 0 AS has_parts,
     arrayMap(condition -> splitByString(' & ', condition), {steps:Array(String)}) AS parts_of,
     arrayMap(parts -> parts[1], parts_of) AS event_of,
-    -- Of each step, of each part: the place of its name in names, the sign, the value, whether a `*` ends it.
+    -- Of each step, of each part: the place of its name in names, the sign, the value without a `*` at its end, whether
+    -- there is one, the value as a number.
     arrayMap(
         parts -> arrayMap(
             part -> (
                 indexOf(names, extract(part, '^[^=!<>]*')),
-                extract(part, '^[^=!<>]*(!=|<=|>=|=|<|>)') AS sign,
-                extract(part, '(?s)^[^=!<>]*(?:!=|<=|>=|=|<|>)(.*)$') AS wanted,
-                endsWith(wanted, '*')
+                extract(part, '^[^=!<>]*(!=|<=|>=|=|<|>)'),
+                substring(
+                    extract(part, '(?s)^[^=!<>]*(?:!=|<=|>=|=|<|>)(.*)$') AS value_,
+                    1,
+                    length(value_) - endsWith(value_, '*')
+                ),
+                endsWith(value_, '*'),
+                toFloat64OrNull(value_)
             ),
             arraySlice(parts, 2)
         ),
@@ -51,19 +57,43 @@ WITH
             wanted -> arrayFilter((step, name) -> name IN (wanted, '*'), arrayEnumerate(event_of), event_of),
             arrayDistinct(event_of)
         )
-    ) AS steps_of
+    ) AS steps_of,
+    (found, sign, wanted, is_open, number) -> multiIf(
+        sign IN ('=', '!='), if(is_open, startsWith(found, wanted), found = wanted) = (sign = '='),
+        sign = '<', toFloat64OrNull(found) < number,
+        sign = '<=', toFloat64OrNull(found) <= number,
+        sign = '>', toFloat64OrNull(found) > number,
+        toFloat64OrNull(found) >= number
+    ) AS holds
 SELECT
     counted_id,
-    arrayJoin(matched) AS step,
+    arrayJoin(if(
+        has_parts,
+        arrayFilter(
+            step -> arrayAll(
+                part -> ifNull(holds(values[part.1], part.2, part.3, part.4, part.5), 0),
+                tests_of[step]
+            ),
+            candidates
+        ),
+        candidates
+    )) AS step,
     event_time,
     sequence,
     message_id,
     value,
     currency,
-    dimension
+    if({breakdown:String} = '', '', values[indexOf(names, {breakdown:String})]) AS dimension
 FROM
 (
-    WITH
+    SELECT
+        event_time,
+        sequence,
+        message_id,
+        value,
+        currency,
+        if({counted_by:String} = 'visitor', event_.visitor_id, unit.id) AS counted_id,
+        if(empty(steps_of_any) OR notEmpty(steps_of[event]), steps_of[event], steps_of_any) AS candidates,
         arrayMap(
             name -> multiIf(
                 name = 'event', if(has(names, 'event'), event::String, ''),
@@ -98,35 +128,7 @@ FROM
                 )
             ),
             names
-        ) AS values,
-        (found, sign, wanted, is_open) -> multiIf(
-            sign IN ('=', '!='),
-            if(is_open, startsWith(found, substring(wanted, 1, length(wanted) - 1)), found = wanted) = (sign = '='),
-            sign = '<', toFloat64OrNull(found) < toFloat64OrNull(wanted),
-            sign = '<=', toFloat64OrNull(found) <= toFloat64OrNull(wanted),
-            sign = '>', toFloat64OrNull(found) > toFloat64OrNull(wanted),
-            toFloat64OrNull(found) >= toFloat64OrNull(wanted)
-        ) AS holds,
-        if(empty(steps_of_any) OR notEmpty(steps_of[event]), steps_of[event], steps_of_any) AS candidates
-    SELECT
-        event_time,
-        sequence,
-        message_id,
-        value,
-        currency,
-        if(
-            has_parts,
-            arrayFilter(
-                step -> arrayAll(
-                    part -> ifNull(holds(values[part.1], part.2, part.3, part.4), 0),
-                    tests_of[step]
-                ),
-                candidates
-            ),
-            candidates
-        ) AS matched,
-        if({breakdown:String} = '', '', values[indexOf(names, {breakdown:String})]) AS dimension,
-        if({counted_by:String} = 'visitor', event_.visitor_id, unit.id) AS counted_id
+        ) AS values
     FROM {database}.human_events AS event_
     ASOF LEFT JOIN {database}.units(source_id = {source_id:String}, counted_by = {counted_by:String}) AS unit
         ON event_.visitor_id = unit.visitor_id AND event_.event_time >= unit.since
