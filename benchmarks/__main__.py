@@ -12,7 +12,7 @@ import sys
 
 NAMES = (
     *("collector", "overload", "pieces", "whole_way", "load_formats", "enrichment", "outage", "final"),
-    *("views", "validate", "plan_lock", "plan_diff", "plan_simulate"),
+    *("views", "planning", "validate", "plan_lock", "plan_diff", "plan_simulate"),
 )
 
 

@@ -11,7 +11,7 @@
 -- Time        event_time, UTC.
 -- Cost        As the one view that it reads. That is chosen by its name, because ClickHouse plans whatever a question
 --             names, even where a condition leaves nothing of it: two thirds of the time of a funnel over few events.
--- Test        tests/sql/test_funnel.py
+-- Test        tests/sql/test_views.py
 CREATE OR REPLACE VIEW {database}.units AS
 SELECT visitor_id, since, id
 FROM merge(

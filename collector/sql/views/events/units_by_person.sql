@@ -8,7 +8,7 @@
 -- Exact       Yes.
 -- Time        event_time, UTC.
 -- Cost        As visitors.
--- Test        tests/sql/test_funnel.py
+-- Test        tests/sql/test_views.py
 CREATE OR REPLACE VIEW {database}.units_by_person AS
 SELECT source_id, visitor_id, toDateTime64(0, 3, 'UTC') AS since, person_id AS id
 FROM {database}.visitors

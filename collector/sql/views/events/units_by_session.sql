@@ -9,7 +9,7 @@
 -- Exact       Yes.
 -- Time        event_time, UTC.
 -- Cost        Reads when events were, and nothing else of them: half the CPU of sessions. Filter on source_id.
--- Test        tests/sql/test_funnel.py
+-- Test        tests/sql/test_views.py
 CREATE OR REPLACE VIEW {database}.units_by_session AS
 SELECT source_id, visitor_id, since, lower(hex(cityHash64(source_id, visitor_id, since))) AS id
 FROM

@@ -7,7 +7,7 @@
 -- Exact       Yes.
 -- Time        event_time, UTC.
 -- Cost        None.
--- Test        tests/sql/test_funnel.py
+-- Test        tests/sql/test_views.py
 CREATE OR REPLACE VIEW {database}.units_by_visitor AS
 SELECT '' AS source_id, '' AS visitor_id, toDateTime64(0, 3, 'UTC') AS since, '' AS id
 WHERE false
