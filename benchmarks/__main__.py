@@ -23,7 +23,7 @@ NAMES = (
         "growth",
         "sustained",
     ),
-    *("views", "validate", "plan_lock", "plan_diff", "plan_simulate"),
+    *("planning", "views", "validate", "plan_lock", "plan_diff", "plan_simulate"),
 )
 
 

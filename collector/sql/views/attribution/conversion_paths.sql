@@ -10,7 +10,7 @@
 --             since, until     DateTime64(3): conversions from, and before.
 --             counted_by  String: 'visitor' or 'person': whose visits a conversion looks back on.
 -- Grain       One row per conversion, and one per visitor or person who visited in the period and had none in it.
--- Reads       step_events, sessions, visitors
+-- Reads       step_events, sessions, units
 -- Definition  A conversion's touches are the visits that began at or before it and not before the look-back; if there
 --             are none, the visit it belongs to. Without a conversion they are those of the last visit in the period,
 --             as if it had been one.
@@ -40,17 +40,10 @@ WITH
         )
         GROUP BY counted_id
     ),
-    -- Empty, and costs next to nothing, unless visits are those of persons.
-    people AS
-    (
-        SELECT visitor_id, person_id
-        FROM {database}.visitors
-        WHERE source_id = {source_id:String} AND {counted_by:String} = 'person'
-    ),
     visits AS
     (
         SELECT
-            if({counted_by:String} = 'person', person_id, session.visitor_id) AS counted_id,
+            if({counted_by:String} = 'person', unit.id, session.visitor_id) AS counted_id,
             arraySort(groupArray((
                 started_at,
                 session_id,
@@ -67,7 +60,8 @@ WITH
                 channel = 'direct'
             ))) AS history
         FROM {database}.sessions AS session
-        LEFT JOIN people ON session.visitor_id = people.visitor_id
+        LEFT JOIN {database}.units(source_id = {source_id:String}, counted_by = {counted_by:String}) AS unit
+            ON session.visitor_id = unit.visitor_id
         WHERE source_id = {source_id:String}
             AND started_at < {until:DateTime64(3, 'UTC')}
             AND NOT throwIf(

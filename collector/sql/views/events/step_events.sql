@@ -15,13 +15,13 @@
 --             breakdown   String: a name as in a condition, or '' for none.
 --             since, until   DateTime64(3): event_time from, and before.
 -- Grain       One row per event and step that it is: one event may be several.
--- Reads       human_events, visitors, sessions
+-- Reads       human_events, units
 -- Definition  step is the number of the condition, from 1. dimension is the event's own value of the breakdown.
 --             counted_id is a visitor_id, person_id or session_id. value and currency are as in events.
 -- Exact       Yes.
 -- Time        event_time, UTC.
 -- Cost        Reads the columns that are named, and of events without conditions only their name; the properties only
---             when one is named. By person or session it reads visitors or sessions too.
+--             when one is named. By person or session it reads units_by_person or units_by_session too.
 -- Test        tests/sql/test_funnel.py
 CREATE OR REPLACE VIEW {database}.step_events AS
 WITH
@@ -31,14 +31,20 @@ WITH
     position(arrayStringConcat({steps:Array(String)}), ' & ') > 0 AS has_parts,
     arrayMap(condition -> splitByString(' & ', condition), {steps:Array(String)}) AS parts_of,
     arrayMap(parts -> parts[1], parts_of) AS event_of,
-    -- Of each step, of each part: the place of its name in names, the sign, the value, whether a `*` ends it.
+    -- Of each step, of each part: the place of its name in names, the sign, the value without a `*` at its end, whether
+    -- there is one, the value as a number.
     arrayMap(
         parts -> arrayMap(
             part -> (
                 indexOf(names, extract(part, '^[^=!<>]*')),
-                extract(part, '^[^=!<>]*(!=|<=|>=|=|<|>)') AS sign,
-                extract(part, '(?s)^[^=!<>]*(?:!=|<=|>=|=|<|>)(.*)$') AS wanted,
-                endsWith(wanted, '*')
+                extract(part, '^[^=!<>]*(!=|<=|>=|=|<|>)'),
+                substring(
+                    extract(part, '(?s)^[^=!<>]*(?:!=|<=|>=|=|<|>)(.*)$') AS value_,
+                    1,
+                    length(value_) - endsWith(value_, '*')
+                ),
+                endsWith(value_, '*'),
+                toFloat64OrNull(value_)
             ),
             arraySlice(parts, 2)
         ),
@@ -51,19 +57,43 @@ WITH
             wanted -> arrayFilter((step, name) -> name IN (wanted, '*'), arrayEnumerate(event_of), event_of),
             arrayDistinct(event_of)
         )
-    ) AS steps_of
+    ) AS steps_of,
+    (found, sign, wanted, is_open, number) -> multiIf(
+        sign IN ('=', '!='), if(is_open, startsWith(found, wanted), found = wanted) = (sign = '='),
+        sign = '<', toFloat64OrNull(found) < number,
+        sign = '<=', toFloat64OrNull(found) <= number,
+        sign = '>', toFloat64OrNull(found) > number,
+        toFloat64OrNull(found) >= number
+    ) AS holds
 SELECT
     counted_id,
-    arrayJoin(matched) AS step,
+    arrayJoin(if(
+        has_parts,
+        arrayFilter(
+            step -> arrayAll(
+                part -> ifNull(holds(values[part.1], part.2, part.3, part.4, part.5), 0),
+                tests_of[step]
+            ),
+            candidates
+        ),
+        candidates
+    )) AS step,
     event_time,
     sequence,
     message_id,
     value,
     currency,
-    dimension
+    if({breakdown:String} = '', '', values[indexOf(names, {breakdown:String})]) AS dimension
 FROM
 (
-    WITH
+    SELECT
+        event_time,
+        sequence,
+        message_id,
+        value,
+        currency,
+        if({counted_by:String} = 'visitor', event_.visitor_id, unit.id) AS counted_id,
+        if(empty(steps_of_any) OR notEmpty(steps_of[event]), steps_of[event], steps_of_any) AS candidates,
         arrayMap(
             name -> multiIf(
                 name = 'event', if(has(names, 'event'), event::String, ''),
@@ -98,53 +128,10 @@ FROM
                 )
             ),
             names
-        ) AS values,
-        (found, sign, wanted, is_open) -> multiIf(
-            sign IN ('=', '!='),
-            if(is_open, startsWith(found, substring(wanted, 1, length(wanted) - 1)), found = wanted) = (sign = '='),
-            sign = '<', toFloat64OrNull(found) < toFloat64OrNull(wanted),
-            sign = '<=', toFloat64OrNull(found) <= toFloat64OrNull(wanted),
-            sign = '>', toFloat64OrNull(found) > toFloat64OrNull(wanted),
-            toFloat64OrNull(found) >= toFloat64OrNull(wanted)
-        ) AS holds,
-        if(empty(steps_of_any) OR notEmpty(steps_of[event]), steps_of[event], steps_of_any) AS candidates
-    SELECT
-        event_time,
-        sequence,
-        message_id,
-        value,
-        currency,
-        if(
-            has_parts,
-            arrayFilter(
-                step -> arrayAll(
-                    part -> ifNull(holds(values[part.1], part.2, part.3, part.4), 0),
-                    tests_of[step]
-                ),
-                candidates
-            ),
-            candidates
-        ) AS matched,
-        if({breakdown:String} = '', '', values[indexOf(names, {breakdown:String})]) AS dimension,
-        multiIf(
-            {counted_by:String} = 'person', person.id,
-            {counted_by:String} = 'session', session.id,
-            event_.visitor_id
-        ) AS counted_id
+        ) AS values
     FROM {database}.human_events AS event_
-    -- Both are empty, and cost next to nothing, unless they are what is counted by.
-    LEFT JOIN
-    (
-        SELECT visitor_id, person_id AS id
-        FROM {database}.visitors
-        WHERE source_id = {source_id:String} AND {counted_by:String} = 'person'
-    ) AS person ON event_.visitor_id = person.visitor_id
-    ASOF LEFT JOIN
-    (
-        SELECT visitor_id, started_at, session_id AS id
-        FROM {database}.sessions
-        WHERE source_id = {source_id:String} AND {counted_by:String} = 'session'
-    ) AS session ON event_.visitor_id = session.visitor_id AND event_.event_time >= session.started_at
+    ASOF LEFT JOIN {database}.units(source_id = {source_id:String}, counted_by = {counted_by:String}) AS unit
+        ON event_.visitor_id = unit.visitor_id AND event_.event_time >= unit.since
     WHERE event_.source_id = {source_id:String}
         AND event_.event_time >= {since:DateTime64(3, 'UTC')}
         AND event_.event_time < {until:DateTime64(3, 'UTC')}

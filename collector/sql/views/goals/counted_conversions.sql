@@ -5,7 +5,7 @@
 --             until       DateTime64(3): event_time before.
 --             counted_by  String: 'visitor' or 'person' (as in visitors).
 -- Grain       One row per conversion that is no repeat.
--- Reads       conversions, visitors
+-- Reads       conversions, units
 -- Definition  counted_id  The visitor_id or person_id.
 --             number      1 for the first conversion of its kind by that visitor or person, 2 for the second, and so on.
 --             The other columns are those of conversions.
@@ -15,7 +15,7 @@
 -- Test        tests/sql/test_goals.py
 CREATE OR REPLACE VIEW {database}.counted_conversions AS
 SELECT
-    if({counted_by:String} = 'person', person.id, conversion_.visitor_id) AS counted_id,
+    if({counted_by:String} = 'person', unit.id, conversion_.visitor_id) AS counted_id,
     conversion_.message_id AS message_id,
     event,
     kind,
@@ -28,12 +28,8 @@ SELECT
     order_id,
     property
 FROM {database}.conversions AS conversion_
-LEFT JOIN
-(
-    SELECT visitor_id, person_id AS id
-    FROM {database}.visitors
-    WHERE source_id = {source_id:String} AND {counted_by:String} = 'person'
-) AS person ON conversion_.visitor_id = person.visitor_id
+LEFT JOIN {database}.units(source_id = {source_id:String}, counted_by = {counted_by:String}) AS unit
+    ON conversion_.visitor_id = unit.visitor_id
 WHERE source_id = {source_id:String} AND event_time < {until:DateTime64(3, 'UTC')}
     AND NOT is_repeat
     AND NOT throwIf({counted_by:String} NOT IN ('visitor', 'person'), 'counted_by is visitor or person')

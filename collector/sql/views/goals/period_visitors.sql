@@ -3,7 +3,7 @@
 -- Question    How many came, and how many stayed away? goals and kpis divide by it.
 -- Parameters  source_id, period, since, until, time_zone, counted_by   As kpis.
 -- Grain       One row per period_start in which somebody came, or stayed away who had come in the one before.
--- Reads       human_events, visitors
+-- Reads       human_events, units
 -- Definition  visitors         Visitors or persons with an event.
 --             visitors_before  Those of the period before. lost: those of them who have no event in this one.
 --             The first period is that of `since`; also of the one before it the figures are right.
@@ -27,19 +27,15 @@ FROM
 (
     SELECT groupUniqArray(start_of(toDate(event_time, {time_zone:String}))) AS starts
     FROM {database}.human_events AS event_
-    LEFT JOIN
-    (
-        SELECT visitor_id, person_id AS id
-        FROM {database}.visitors
-        WHERE source_id = {source_id:String} AND {counted_by:String} = 'person'
-    ) AS person ON event_.visitor_id = person.visitor_id
+    LEFT JOIN {database}.units(source_id = {source_id:String}, counted_by = {counted_by:String}) AS unit
+        ON event_.visitor_id = unit.visitor_id
     WHERE event_.source_id = {source_id:String}
         -- Two periods and a day more: who stayed away in the period before `since` had come in the one before that.
         AND event_time >= {since:DateTime64(3, 'UTC')}
             - toIntervalDay(multiIf({period:String} = 'day', 4, {period:String} = 'week', 22, 94))
         AND event_time < {until:DateTime64(3, 'UTC')}
         AND NOT throwIf({counted_by:String} NOT IN ('visitor', 'person'), 'counted_by is visitor or person')
-    GROUP BY if({counted_by:String} = 'person', person.id, event_.visitor_id)
+    GROUP BY if({counted_by:String} = 'person', unit.id, event_.visitor_id)
 )
 ARRAY JOIN arrayConcat(
     arrayMap(start -> (start, 0), starts),

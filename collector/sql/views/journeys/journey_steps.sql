@@ -12,7 +12,7 @@
 --             counted_by  String: 'session', 'visitor' or 'person' (as in visitors).
 --             since, until   DateTime64(3): sessions that began from, and before; for visitors and persons events.
 -- Grain       One row per session, visitor or person that had the start event.
--- Reads       human_events, step_events, page_groups, visitors
+-- Reads       human_events, step_events, page_groups, units
 -- Definition  Sessions are cut, ordered and called as in `sessions` (a test compares the two). The journey begins with
 --             the first event that meets start_event and ends with the first other one after it that meets end_event,
 --             or else with the last event.
@@ -71,11 +71,10 @@ WITH
         WHERE conditions[step] != ''
         GROUP BY id
     ),
-    visitors_ AS
+    histories AS
     (
         SELECT
-            source_id,
-            visitor_id,
+            if({counted_by:String} = 'person', person.id, event_.visitor_id) AS id,
             groupArray((
                 event_time,
                 sequence,
@@ -84,27 +83,20 @@ WITH
                 if(event = 'page_view', transform(path, renamed.1, renamed.2, path), ''),
                 0::Decimal(18, 4),
                 ''
-            )) AS visitor_seen
-        FROM {database}.human_events
-        WHERE source_id = {source_id:String}
+            )) AS seen
+        FROM {database}.human_events AS event_
+        LEFT JOIN {database}.units
+        (
+            source_id = {source_id:String},
+            counted_by = if({counted_by:String} = 'person', 'person', 'visitor')
+        ) AS person ON event_.visitor_id = person.visitor_id
+        WHERE event_.source_id = {source_id:String}
             AND event_time >= read_since
             AND event_time < read_until
             AND NOT throwIf(
                 {counted_by:String} NOT IN ('session', 'visitor', 'person'),
                 'journeys: counted_by is session, visitor or person'
             )
-        GROUP BY source_id, visitor_id
-    ),
-    histories AS
-    (
-        SELECT visitor_id AS id, visitor_seen AS seen
-        FROM visitors_
-        WHERE {counted_by:String} != 'person'
-        UNION ALL
-        SELECT person_id AS id, groupArrayArray(visitor_seen) AS seen
-        FROM visitors_
-        INNER JOIN {database}.visitors USING (source_id, visitor_id)
-        WHERE {counted_by:String} = 'person'
         GROUP BY id
     ),
     units AS

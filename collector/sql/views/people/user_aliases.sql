@@ -2,7 +2,7 @@
 --
 -- Question    This user was renamed, perhaps more than once: under which name is the person known now?
 -- Grain       One row per (source_id, user_id) that an alias call between two user ids names, as old or as new.
--- Reads       aliases, human_events
+-- Reads       aliases, events
 -- Definition  All ids that alias calls join, directly or by way of others, are one person: chains of any length,
 --             branches and circles alike. An alias call that names a visitor joins no users (see visitor_users), so
 --             that a shared device does not make one person of its users. Nothing is joined across sources.
@@ -60,9 +60,16 @@ FROM
         FROM {database}.aliases
         WHERE (source_id, previous_id) NOT IN
         (
+            -- Of the visitors that any call names, which are more than aliases has: a view here would be planned twice.
             SELECT source_id, visitor_id
-            FROM {database}.human_events
-            WHERE (source_id, visitor_id) IN (SELECT source_id, previous_id FROM {database}.aliases)
+            FROM {database}.events FINAL
+            WHERE NOT is_bot
+                AND (source_id, visitor_id) IN
+                (
+                    SELECT source_id, previous_id
+                    FROM {database}.events
+                    WHERE type = 'alias' AND NOT is_bot
+                )
         )
         GROUP BY source_id
     )
