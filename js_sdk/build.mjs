@@ -41,8 +41,15 @@ const COMPRESS = {
 const AGAIN = { compress: COMPRESS, ecma: 2020, mangle: { toplevel: true } };
 // In the core alone nobody listens to hooks: what is told to them is left out.
 const UNHEARD = { ...AGAIN, compress: { ...COMPRESS, pure_funcs: ["pass"] } };
-// What others wrote and we ship, beside the file that has it.
-const NOTICES = { "footfall.vitals.js": "/*! With web-vitals, Copyright Google LLC, Apache-2.0 licence */\n" };
+// All of these runs while the page loads: V8 then compiles it beside the main thread, while it arrives, and not function by
+// function as each is called (explicit compile hints, Chromium 136). Others take it for a comment.
+const AT_LOAD = "//# allFunctionsCalledOnLoad\n";
+// What a file begins with: that, or what others wrote and we ship.
+const BEGINNINGS = {
+  "footfall.js": AT_LOAD,
+  "footfall.more.js": AT_LOAD,
+  "footfall.vitals.js": "/*! With web-vitals, Copyright Google LLC, Apache-2.0 licence */\n",
+};
 // Of an application, which has its own bundler: readable, and what it brings itself is left to it.
 const PACKAGE = { format: "esm", minifySyntax: true, external: ["footfall", "react", "vue", "next", "next/*"] };
 
@@ -77,7 +84,7 @@ export async function bundle() {
     const again = { ...(name === CORE ? UNHEARD : AGAIN), module: options === MODULE };
     const { code } = options === PACKAGE ? { code: text } : await minify(text, again);
     // The scripts mean the same in sloppy mode: nothing in them relies on `this`, undeclared names or refused assignments.
-    files[name] = (NOTICES[name] ?? "") + (options === SCRIPT ? code.replace('"use strict";', "") : code);
+    files[name] = (BEGINNINGS[name] ?? "") + (options === SCRIPT ? code.replace('"use strict";', "") : code);
   }
   // What the collector serves, compressed once and for all; and what a page says that it expects (Subresource Integrity).
   const integrity = {};

@@ -7,6 +7,7 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
 import { brotliCompressSync, gunzipSync, gzipSync } from "node:zlib";
 
 const here = new URL("./", import.meta.url);
@@ -76,30 +77,34 @@ const posthogEvents = (request) => {
   }
 };
 
+/** @param {URL} dist a folder as js_sdk/dist, of this build or of another one */
+const footfall = (dist, version) => ({
+  name: "Footfall",
+  version,
+  script: readFileSync(new URL("footfall.js", dist), "utf8"),
+  later: { "/footfall.more.js": readFileSync(new URL("footfall.more.js", dist), "utf8") },
+  head: (origin) =>
+    "<script>window.footfall=window.footfall||function(){(footfall.q=footfall.q||[]).push(arguments)}</script>" +
+    `<script defer src="${origin}/tag.js" data-write-key="${KEY}"></script>`,
+  track: (name) => `footfall("track", ${JSON.stringify(name)})`,
+  read: (request) =>
+    (json(request)?.batch ?? []).flatMap((event) => {
+      if (event.type === "page") return [view(event.context.page.url)];
+      return event.type === "track" ? [custom(event.event, event.messageId)] : [];
+    }),
+});
+
 /**
  * A peer: its name and version; `script`, served at /tag.js of the recording server; `later`, what that fetches by itself,
  * by path; `head(origin)`, what a page carries;
  * `track(name)`, JavaScript that tracks one event; `read(request)`, the page views and custom events of one request.
  */
-export async function peers() {
+export async function peers(beside) {
   const tag = (attributes = "") => (origin) => `<script defer src="${origin}/tag.js" ${attributes}></script>`;
   const options = (origin) => `<script>window.benchOrigin=${JSON.stringify(origin)}</script>`;
   const made = [
-    {
-      name: "Footfall",
-      version: JSON.parse(readFileSync(new URL("../../js_sdk/package.json", here))).version,
-      script: readFileSync(new URL("../../js_sdk/dist/footfall.js", here), "utf8"),
-      later: { "/footfall.more.js": readFileSync(new URL("../../js_sdk/dist/footfall.more.js", here), "utf8") },
-      head: (origin) =>
-        "<script>window.footfall=window.footfall||function(){(footfall.q=footfall.q||[]).push(arguments)}</script>" +
-        `<script defer src="${origin}/tag.js" data-write-key="${KEY}"></script>`,
-      track: (name) => `footfall("track", ${JSON.stringify(name)})`,
-      read: (request) =>
-        (json(request)?.batch ?? []).flatMap((event) => {
-          if (event.type === "page") return [view(event.context.page.url)];
-          return event.type === "track" ? [custom(event.event, event.messageId)] : [];
-        }),
-    },
+    footfall(new URL("../../js_sdk/dist/", here), JSON.parse(readFileSync(new URL("../../js_sdk/package.json", here))).version),
+    ...(beside ? [footfall(pathToFileURL(`${beside}/`), beside)] : []),
     {
       name: "Plausible",
       version: versionOf("@plausible-analytics/tracker"),

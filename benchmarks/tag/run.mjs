@@ -1,5 +1,6 @@
 /**
- * node run.mjs [cost] [behaviour] [--repetitions N]: prints Markdown tables. Without names, both.
+ * node run.mjs [cost] [behaviour] [--repetitions N] [--beside FOLDER]: prints Markdown tables. Without names, both.
+ * FOLDER is the dist of another build of Footfall, to be measured in the same run.
  *
  * Run on a machine that does nothing else; read the ratios, not the milliseconds.
  */
@@ -9,8 +10,8 @@ import { costOf } from "./cost.mjs";
 import { peers } from "./peers.mjs";
 
 const words = process.argv.slice(2);
-const at = words.indexOf("--repetitions");
-const repetitions = at < 0 ? 5 : Number(words[at + 1]);
+const option = (name) => (words.includes(name) ? words[words.indexOf(name) + 1] : undefined);
+const repetitions = Number(option("--repetitions") ?? 5);
 const wanted = (name) => words.includes(name) || !words.some((word) => ["cost", "behaviour"].includes(word));
 
 const median = (values) => {
@@ -25,7 +26,7 @@ const table = (names, rows) => {
   for (const [name, cells] of Object.entries(rows)) console.log(`| ${name} | ${cells.map(shown).join(" | ")} |`);
 };
 
-const all = await peers();
+const all = await peers(option("--beside"));
 const names = all.map(({ name, version }) => `${name} ${version}`);
 const browser = await launch();
 console.log(`Chromium ${browser.version()}`);

@@ -76,7 +76,9 @@ var QUEUE_EVENTS_MAX = 300, BATCH_MS = 1e3, BATCH_EVENTS_MAX = 100, BATCH_BYTES_
 }, pauseMs = BATCH_MS, context = { library: { name: "footfall.js", version: "0.1.0" }, dropped: 0 }, record = { sent: 0 }, waitMs = (retryAfter, failures2, random) => Math.min(retryAfter * 1e3 || 0, RETRY_AFTER_MS_MAX) + Math.min(FIRST_MS * 2 ** failures2, WAIT_MS_MAX) * (1 + random) / 2, queueName = () => `_queue_${settings.writeKey}_`, waiting = () => names(queueName()), drop = (name) => {
   store(name), context.dropped++;
 }, take = () => {
-  let taken = [], all = waiting(), bytes = BATCH_BYTES_MAX;
+  let taken = [], bytes = BATCH_BYTES_MAX;
+  decide();
+  let all = waiting();
   all.splice(0, all.length - QUEUE_EVENTS_MAX).forEach(drop);
   let restMs = (
     /** @type {any} */
@@ -111,7 +113,7 @@ var QUEUE_EVENTS_MAX = 300, BATCH_MS = 1e3, BATCH_EVENTS_MAX = 100, BATCH_BYTES_
   for (let taken = take(); taken[0]; taken = take()) {
     let events = `[${taken.map(load)}]`, rest = toJson({ context, writeKey: settings.writeKey, sentAt: /* @__PURE__ */ new Date() }), sending = send(`{"batch":${events},${rest.slice(1)}`, leaving);
     leaving && sendAll(leaving);
-    let response = await sending.catch((error) => ({ error })), { ok, status: status2 = 0, headers } = response, refused = /400|413/.test(status2);
+    let response = await sending.catch((error2) => ({ error: error2 })), { ok, status: status2 = 0, headers, error } = response, refused = /400|413/.test(status2);
     countMax = refused ? taken.length / 2 : BATCH_EVENTS_MAX;
     for (let name of taken)
       flying.delete(name), ok ? store(name) : countMax < 1 && drop(name);
@@ -121,7 +123,6 @@ var QUEUE_EVENTS_MAX = 300, BATCH_MS = 1e3, BATCH_EVENTS_MAX = 100, BATCH_BYTES_
       status2 ? store("_wait", Date.now() + ms) : pauseMs = ms;
     }
     {
-      let { error } = response;
       Object.assign(record, { lastStatus: status2, lastError: error, sent: record.sent + (ok ? taken.length : 0) });
       let answer = await response.json?.().catch(() => {
       });
@@ -159,7 +160,7 @@ var state, categories, decide = (given) => {
     /** @type {any} */
     load("_consent") ?? null
   ), answer = said ?? (navigator.globalPrivacyControl && !isOff(settings.gpc) || settings.dnt && navigator.doNotTrack === "1" ? "denied" : settings.consent ?? "granted");
-  categories = answer.big ? void 0 : answer, state = categories ? /:true/.test(toJson(answer)) ? "granted" : "denied" : answer, given && (state === "denied" && wipe(), store("_consent", given !== "pending" && toJson(given))), context.consent = said, permit(state === "granted" && settings.storage !== "none"), settleDown();
+  categories = answer.big ? void 0 : answer, state = categories ? /:true/.test(toJson(answer)) ? "granted" : "denied" : answer, given === "pending" ? (settings.consent = given, store("_consent")) : given && (state === "denied" && wipe(), store("_consent", toJson(given))), context.consent = said, permit(state === "granted" && settings.storage !== "none"), settleDown();
 };
 
 // src/navigation.js
@@ -193,11 +194,11 @@ var TITLE_CHARS_MAX = 1024, LINK = /footfall_link=[^&]*&|.footfall_link=[^&]*$/,
 };
 
 // src/tag.js
-var EARLY_MAX = 300, sequence = 0, early = [], settle = () => mark() && (isOff(settings.pageViews) || calls.page()), emit = (type, fields, { page: at, consent: consent2 = [] } = {}) => {
-  let seen = type === "page";
-  if (seen || settle(), state === "denied") {
+var EARLY_MAX = 300, sequence = 0, early = [], settle = () => mark() && (isOff(settings.pageViews) || calls.page()), emit = (type, fields, options) => {
+  let { page: at, consent: consent2 = [] } = options ?? {}, seen = type === "page";
+  if (seen || settle(), decide(), state === "denied") {
     if (!seen) return;
-    wipe();
+    for (let name of waiting()) store(name);
   }
   let messageId = newId(), event = clean({
     type,
@@ -238,6 +239,9 @@ var EARLY_MAX = 300, sequence = 0, early = [], settle = () => mark() && (isOff(s
   },
   flush,
   status: () => ({
+    .../** @type {any} */
+    decide(),
+    // adds nothing: a look whether another tab was given an answer
     ...settings,
     ...record,
     version: "0.1.0",
@@ -262,9 +266,7 @@ var gone = () => {
   settle(), leave();
 }, start = guard(() => {
   let waited = early;
-  waited && (early = void 0, decide(), context.locale = navigator.language, context.webdriver = navigator.webdriver, watchNavigation(settle), pass("start"), waited.forEach(run), settle(), flush(), on("pagehide", gone), on("visibilitychange", () => document.hidden ? gone() : flush()), on("online", flush), on("storage", () => {
-    decide(), plan();
-  }));
+  waited && (early = void 0, decide(), context.locale = navigator.language, context.webdriver = navigator.webdriver, watchNavigation(settle), pass("start"), waited.forEach(run), settle(), flush(), on("pagehide", gone), on("visibilitychange", () => document.hidden ? gone() : flush()), on("online", flush));
 });
 
 // src/campaign.js
@@ -285,18 +287,18 @@ var HOLD_MS_MAX = 2e3, ANSWER_MS_MAX = 3e4, ZONE = "_zone", ASKING = /,(extr|deb
 };
 when({
   seen() {
-    if (decide(), setTimeout(start, HOLD_MS_MAX), !!ASKING.test(Object.keys(settings) + location.search))
-      return import(`${folder ?? settings.endpoint}/footfall.extras.js`).then((extras) => extras.default(tag), tag.warn);
+    if (ASKING.test(Object.keys(settings) + location.search))
+      return setTimeout(start, HOLD_MS_MAX), import(`${folder ?? settings.endpoint}/footfall.extras.js`).then((extras) => extras.default(tag), tag.warn);
   },
   start() {
     let { width, height } = screen;
     context.screen = { width, height, innerWidth, innerHeight, density: devicePixelRatio }, context.connection = navigator.connection?.effectiveType, context.timezone = load(ZONE + (/* @__PURE__ */ new Date()).getTimezoneOffset()), settings.plugins?.forEach(calls.plugin);
   },
-  before(event) {
-    event.groupId = load("_group"), /^[tp]/.test(event.type) && (event.properties = { ...common, ...event.properties }), event.context.campaign = campaign(Date.now());
-  },
   request([, options]) {
     options.signal = AbortSignal.timeout?.(ANSWER_MS_MAX);
+  },
+  before(event) {
+    event.groupId = load("_group"), /^[tp]/.test(event.type) && (event.properties = { ...common, ...event.properties }), event.context.campaign = campaign(Date.now());
   }
 });
 teach({
@@ -305,7 +307,7 @@ teach({
   },
   alias(user) {
     let previousId = load("_user") ?? visitor();
-    store("_user", user), emit("alias", { previousId });
+    user && store("_user", user), emit("alias", { previousId });
   },
   // Somebody else sits at the device: nothing of the last person is carried over.
   reset() {
@@ -322,7 +324,12 @@ Object.assign(tag, {
   /** @param {(event: any) => any} hook may change an event, return another, or false to drop it */
   before(hook) {
     let change = guard(hook);
-    when({ before: (event) => event && change(event) });
+    when({
+      before(event) {
+        let changed = event && change(event);
+        return changed?.type || changed === !1 ? changed : event;
+      }
+    });
   },
   /** @param {(kind: string, what: any) => unknown} hook whoever throws at a warning is not warned of that */
   watch(hook) {
@@ -367,10 +374,10 @@ var UNREADABLE = `input,textarea,select,[contenteditable],${PRIVATE}`, TEXT_CHAR
 });
 
 // src/features/page_facts.js
-var pageFacts = (search, status2 = 0) => {
-  let asked = [...new URLSearchParams(search)].find(([name]) => /^(q(uery)?|s(earch)?|keyword)$/.test(name));
-  return { search_query: cut(asked?.[1]) || void 0, status: status2 < 400 ? void 0 : status2 };
-};
+var pageFacts = (search, status2 = 0) => ({
+  search_query: [...new URLSearchParams(search)].find(([name]) => /^(q(uery)?|s(earch)?|keyword)$/.test(name))?.[1].trim().slice(0, TEXT_CHARS_MAX) || void 0,
+  status: status2 < 400 ? void 0 : status2
+});
 
 // src/features/index.js
 var watch = () => {
@@ -534,17 +541,20 @@ var watchMedia = (tag2, when2) => {
 
 // src/features/trouble.js
 var PAUSE_MS = 1e3, RAGE_PX = 30, ANY_CHANGE = { subtree: !0, childList: !0, attributes: !0, characterData: !0 }, selecting = () => getSelection()?.type === "Range", watchTrouble = (tag2, when2) => {
-  let burst = [], calmMs = 0, watching = !1, timer2 = 0, answered = () => {
-    observer.disconnect(), clearTimeout(timer2), timer2 = 0, watching = !1;
-  }, observer = new MutationObserver(answered), { navigation } = (
-    /** @type {any} */
-    window
-  );
-  return navigation?.addEventListener("navigate", answered), on("scroll focus blur submit input toggle play pagehide", () => timer2 && answered()), when2({ move: answered }), (event, path, late) => {
+  let burst = [], calmMs = 0, watching = !1, timer2 = 0, observer, answered = () => {
+    observer?.disconnect(), clearTimeout(timer2), timer2 = 0, watching = !1;
+  }, observe = () => {
+    let { navigation } = (
+      /** @type {any} */
+      window
+    );
+    return navigation?.addEventListener("navigate", answered), on("scroll focus blur submit input toggle play pagehide", () => timer2 && answered()), new MutationObserver(answered);
+  };
+  return when2({ move: answered }), (event, path, late) => {
     let { type, timeStamp: nowMs, clientX, clientY } = event;
     if (isOff(tag2.settings.clicks)) return;
     if (type === "pointerdown" && !late) {
-      watching = !0;
+      watching = !0, observer ??= observe();
       for (let node of path.slice(0, -1)) observer.observe(
         /** @type {Node} */
         node,
@@ -576,13 +586,13 @@ var PAUSE_MS = 1e3, RAGE_PX = 30, ANY_CHANGE = { subtree: !0, childList: !0, att
 // src/features/zone.js
 var AFTER_MS = 3e3, findZone = (tag2) => {
   if (tag2.context.timezone) return;
-  setTimeout(guard(() => {
-    let { Temporal } = (
-      /** @type {any} */
-      window
-    );
+  let { Temporal } = (
+    /** @type {any} */
+    window
+  ), find = () => {
     tag2.context.timezone = Temporal?.Now.timeZoneId() ?? Intl.DateTimeFormat().resolvedOptions().timeZone, tag2.store(`_zone${(/* @__PURE__ */ new Date()).getTimezoneOffset()}`, tag2.context.timezone);
-  }), AFTER_MS);
+  };
+  Temporal ? find() : setTimeout(guard(find), AFTER_MS);
 };
 
 // src/features/more.js

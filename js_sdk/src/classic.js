@@ -19,7 +19,7 @@ export const begin = () => {
   const stub = /** @type {any} */ (window)[name];
   if (stub?.version) return; // a second copy of the script stays out
   /** @type {any} */ (window)[name] = tag;
-  folder = src.replace(/\/[^/]*$/, "");
+  folder = src.slice(0, src.lastIndexOf("/"));
   tag.init({ endpoint: folder, ...dataset });
   stub?.q?.forEach(run);
 };

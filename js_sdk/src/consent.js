@@ -2,6 +2,8 @@
  * Whether the visitor may be measured: "granted", "denied" or "pending" (not asked yet). The visitor's own answer is stored
  * and counts for more than anything else; then the browser's Global Privacy Control; then data-consent. Only when granted
  * may the disk be used, and with data-storage="none" for the answer alone.
+ * Looked at anew for each event, request and status(), so that an answer holds in all tabs from the moment one of them was
+ * given it; to listen for changes of the storage would cost each page more.
  * What the visitor said goes with each request: the collector asks for it where a browser's signal says otherwise.
  */
 import { parse, toJson } from "./json.js";
@@ -28,9 +30,12 @@ export const decide = (given) => {
       : (settings.consent ?? "granted"));
   categories = answer.big ? undefined : answer; // only texts can be big()
   state = categories ? (/:true/.test(toJson(answer)) ? "granted" : "denied") : answer;
-  if (given) {
+  if (given === "pending") {
+    settings.consent = given;
+    store("_consent");
+  } else if (given) {
     if (state === "denied") wipe();
-    store("_consent", given !== "pending" && toJson(given));
+    store("_consent", toJson(given));
   }
   context.consent = said;
   permit(state === "granted" && settings.storage !== "none");

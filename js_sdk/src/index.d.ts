@@ -90,7 +90,7 @@ interface Calls {
   init(settings: Settings): void;
   page(name?: string | Properties, properties?: Properties): void;
   track(event: string, properties?: Properties, options?: TrackOptions): void;
-  identify(userId: string | Properties, traits?: Properties): void;
+  identify(userId?: string | Properties, traits?: Properties): void;
   alias(userId: string): void;
   group(groupId: string, traits?: Properties): void;
   /** Somebody else sits at the device: a new visitor id, no user, no group. */
@@ -107,7 +107,7 @@ export interface Footfall extends Calls {
   <K extends keyof Calls>(call: K, ...rest: Parameters<Calls[K]>): ReturnType<Calls[K]>;
   readonly version: string;
   readonly settings: Partial<Settings>;
-  /** Sees each event before it is queued; may change it, return another event, or false to drop it. */
+  /** Sees each event before it is queued; may change it, return another event, or false to drop it; a promise is not waited for. */
   before(hook: (event: TagEvent) => unknown): void;
   watch(hook: (kind: "call" | "event" | "answer" | "warning" | "consent", what: unknown) => void): void;
   warn(...words: unknown[]): void;

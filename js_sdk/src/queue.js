@@ -13,7 +13,7 @@
  * event leaves the queue only when the collector has said 2xx, or when it alone is too large or unreadable for it. A refused
  * key is waited out as well: whoever mistyped it will want the events.
  */
-import { categories, state } from "./consent.js";
+import { categories, decide, state } from "./consent.js";
 import { pass } from "./guard.js";
 import { bytesOf, parse, toJson } from "./json.js";
 import { settings } from "./settings.js";
@@ -74,8 +74,9 @@ const drop = (name) => {
 /** @returns {string[]} the names of the oldest that fit a request, at least one if there is one and it may go; now in flight */
 export const take = () => {
   const taken = [];
-  const all = waiting();
   let bytes = BATCH_BYTES_MAX;
+  decide();
+  const all = waiting();
   all.splice(0, all.length - QUEUE_EVENTS_MAX).forEach(drop);
   // A server's wish is on disk, so that it holds for the next page and for other tabs too; unless the clock was set back.
   const restMs = /** @type {any} */ (load("_wait")) - Date.now();
@@ -127,7 +128,7 @@ const sendAll = async (leaving) => {
     if (leaving) sendAll(leaving);
     // Offline, blocked, or no answer in time: all one to the queue.
     const response = await sending.catch((/** @type {unknown} */ error) => ({ error }));
-    const { ok, status = 0, headers } = response;
+    const { ok, status = 0, headers, error } = response;
     const refused = /400|413/.test(status);
     countMax = refused ? taken.length / 2 : BATCH_EVENTS_MAX;
     for (const name of taken) {
@@ -143,7 +144,6 @@ const sendAll = async (leaving) => {
       else pauseMs = ms;
     }
     if (WHOLE) {
-      const { error } = response;
       Object.assign(record, { lastStatus: status, lastError: error, sent: record.sent + (ok ? taken.length : 0) });
       const answer = await response.json?.().catch(() => {});
       pass("answer", { status, error, events: parse(events), ...answer });

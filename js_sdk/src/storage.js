@@ -45,7 +45,7 @@ export const permit = (allowed) => {
   } catch {}
 };
 
-/** What waited in memory for the permission, or for room, goes to the disk. */
+/** What waited in memory for the permission, or for room, goes to the disk. Of nothing, as a rule. */
 export const settleDown = () => {
   for (const key in memory) store(key.replace(settings.global, ""), memory[key]);
 };

@@ -13,9 +13,9 @@ import { guard, on, pass } from "./guard.js";
 import { newId } from "./ids.js";
 import { clean, toJson } from "./json.js";
 import { mark, page, watchNavigation } from "./navigation.js";
-import { context, flush, leave, plan, push, record, waiting } from "./queue.js";
+import { context, flush, leave, push, record, waiting } from "./queue.js";
 import { isOff, settings } from "./settings.js";
-import { load, store, visitor, wipe } from "./storage.js";
+import { load, store, visitor } from "./storage.js";
 
 // A page that calls and never starts the tag.
 const EARLY_MAX = 300;
@@ -33,13 +33,15 @@ const settle = () => mark() && (isOff(settings.pageViews) || calls.page());
  *
  * @param {string} type @param {Record<string, unknown>} fields @param {{page?: object, consent?: string | string[]}} [options]
  */
-export const emit = (type, fields, { page: at, consent = [] } = {}) => {
+export const emit = (type, fields, options) => {
+  const { page: at, consent = [] } = options ?? {};
   const seen = type === "page";
   if (!seen) settle(); // a page view comes before what is done on the page
+  decide();
   if (state === "denied") {
     // Whoever opts in later on this page has seen it; nothing else of the time before is kept, and this in memory alone.
     if (!seen) return;
-    wipe();
+    for (const name of waiting()) store(name);
   }
   const messageId = newId();
   let event = clean({
@@ -104,6 +106,7 @@ export const calls = {
   },
   flush,
   status: () => ({
+    .../** @type {any} */ (decide()), // adds nothing: a look whether another tab was given an answer
     ...settings,
     ...(WHOLE && record),
     version: VERSION,
@@ -161,9 +164,4 @@ export const start = guard(() => {
   on("pagehide", gone);
   on("visibilitychange", () => (document.hidden ? gone() : flush()));
   on("online", flush);
-  // Another tab changed something: the visitor's answer perhaps, or it left events behind.
-  on("storage", () => {
-    decide();
-    plan();
-  });
 });

@@ -4,7 +4,6 @@
  */
 import { campaign } from "./campaign.js";
 import { folder } from "./classic.js";
-import { decide } from "./consent.js";
 import { guard, hooks, pass } from "./guard.js";
 import { newId } from "./ids.js";
 import { clean } from "./json.js";
@@ -32,9 +31,8 @@ export const when = (moments) => {
 
 when({
   seen() {
-    decide();
-    setTimeout(start, HOLD_MS_MAX);
     if (!ASKING.test(Object.keys(settings) + location.search)) return;
+    setTimeout(start, HOLD_MS_MAX);
     return import(`${folder ?? settings.endpoint}/footfall.extras.js`).then((extras) => extras.default(tag), tag.warn);
   },
   start() {
@@ -44,13 +42,13 @@ when({
     context.timezone = load(ZONE + new Date().getTimezoneOffset());
     settings.plugins?.forEach(calls.plugin);
   },
+  request([, options]) {
+    options.signal = AbortSignal.timeout?.(ANSWER_MS_MAX);
+  },
   before(event) {
     event.groupId = load("_group");
     if (/^[tp]/.test(event.type)) event.properties = { ...common, ...event.properties };
     event.context.campaign = campaign(Date.now());
-  },
-  request([, options]) {
-    options.signal = AbortSignal.timeout?.(ANSWER_MS_MAX);
   },
 });
 
@@ -61,7 +59,7 @@ teach({
   },
   alias(user) {
     const previousId = load("_user") ?? visitor();
-    store("_user", user);
+    if (user) store("_user", user);
     emit("alias", { previousId });
   },
   // Somebody else sits at the device: nothing of the last person is carried over.
@@ -81,7 +79,12 @@ Object.assign(tag, {
   /** @param {(event: any) => any} hook may change an event, return another, or false to drop it */
   before(hook) {
     const change = guard(hook);
-    when({ before: (event) => event && change(event) });
+    when({
+      before(event) {
+        const changed = event && change(event);
+        return changed?.type || changed === false ? changed : event;
+      },
+    });
   },
   /** @param {(kind: string, what: any) => unknown} hook whoever throws at a warning is not warned of that */
   watch(hook) {

@@ -6,6 +6,9 @@ import { load, names, store, wipe } from "../src/storage.js";
 
 const { context, QUEUE_EVENTS_MAX, take, waiting } = await import("../src/queue.js");
 
+// As much of a browser as an answer's absence needs; node has none before its version 21.
+globalThis.navigator ??= /** @type {any} */ ({});
+
 // Without localStorage the queue is in memory, by the same functions.
 beforeEach(() => {
   wipe();
@@ -54,6 +57,14 @@ test("nothing is taken before a server's time, unless the clock was set back; no
   store("_wait", Date.now() + 86_400_000);
   assert.deepEqual(take(), []);
   decide("granted");
+  assert.deepEqual(texts(take()), ["a"]);
+});
+
+test("an answer that was given in another tab holds here with the next look at the queue", () => {
+  add("1", "a");
+  store("_consent", '"denied"');
+  assert.deepEqual(take(), []);
+  store("_consent", '"granted"');
   assert.deepEqual(texts(take()), ["a"]);
 });
 

@@ -344,6 +344,8 @@ export const scenarios = {
     await page.goto(`${site.origin}/second`);
     await collector.until(() => collector.views.length === 2, "the second view");
     await page.evaluate(() => {
+      window.footfall.alias(); // nobody's id: the user stays
+      window.footfall.track("as_before");
       window.footfall.reset();
       window.footfall.track("as_nobody");
     });
@@ -353,6 +355,7 @@ export const scenarios = {
     assert.deepEqual([of("alias").previousId, of("alias").userId], ["ann", "ann@2"]);
     const second = collector.stored.find(({ type, properties }) => type === "page" && properties.path === "/second");
     assert.deepEqual([second.userId, second.groupId, second.anonymousId], ["ann@2", "acme", of("group").anonymousId]);
+    assert.equal(of("as_before").userId, "ann@2");
     assert.deepEqual([of("as_nobody").userId, of("as_nobody").groupId], [undefined, undefined]);
     assert.notEqual(of("as_nobody").anonymousId, second.anonymousId);
   },
@@ -377,10 +380,11 @@ export const scenarios = {
       window.footfall("track", "huge", { text: "x".repeat(100_000), after: 1 });
       window.footfall("nonsense");
       window.footfall("track");
+      window.footfall("track", "no_options", null, null);
       window.footfall("identify", null);
       window.footfall("page", null, null);
     });
-    await collector.until(has(collector, "odd", "huge", ""), "the events");
+    await collector.until(has(collector, "odd", "huge", "", "no_options"), "the events");
     const of = (name) => collector.stored.find(({ event }) => event === name).properties;
     assert.deepEqual(of("odd"), {
       cycle: { name: "ring" },
@@ -769,6 +773,47 @@ export const scenarios = {
     assert.equal(new Set(ids).size, 2, "the visitor of before was remembered");
   },
 
+  "an answer given in one tab holds in the others: what waited there goes out, as the same visitor": async ({
+    collector,
+    site,
+    open,
+  }) => {
+    site.attributes = 'data-consent="pending"';
+    const page = await open("/one");
+    const other = await open("/two");
+    for (const [tab, name] of [
+      [page, "one_before"],
+      [other, "two_before"],
+    ]) {
+      await track(tab, name);
+      await tab.waitForFunction(() => window.footfall.status().queued === 2);
+    }
+    await page.evaluate(() => window.footfall("consent", "granted"));
+    await collector.until(has(collector, "one_before"), "the events of the tab that was answered");
+    await other.waitForFunction(() => window.footfall.status().consent === "granted");
+    await track(other, "two_after");
+    await collector.until(has(collector, "two_before", "two_after"), "the events of the other tab");
+    await track(page, "one_after");
+    await collector.until(has(collector, "one_after"), "the last event");
+    const now = collector.stored.filter(({ event }) => /_after$/.test(event)).map(({ anonymousId }) => anonymousId);
+    assert.equal(new Set(now).size, 1, "the tabs do not agree who the visitor is");
+  },
+
+  "asked again, all waits until there is an answer, wherever the site begins with granted": async ({
+    collector,
+    open,
+  }) => {
+    const page = await open();
+    await collector.until(() => collector.views.length, "the page view");
+    await page.evaluate(() => window.footfall("consent", "pending"));
+    await track(page, "waited");
+    await page.waitForTimeout(1500); // longer than a batch waits: nothing may come
+    assert.equal(await page.evaluate(() => window.footfall.status().consent), "pending");
+    assert.equal(collector.requests.length, 1);
+    await page.evaluate(() => window.footfall("consent", "granted"));
+    await collector.until(has(collector, "waited"), "the event");
+  },
+
   "events of a category go out only when it is granted": async ({ collector, site, open }) => {
     site.attributes = 'data-consent="pending"';
     const page = await open();
@@ -888,6 +933,7 @@ export const scenarios = {
       "footfall('plugin', (tag) => { tag.before(() => { throw new Error('plugin') });" +
       "tag.before((event) => { if (event.event === 'secret') return false; if (event.event === 'old') return {...event, event: 'new'};" +
       "event.context.seen = true });" +
+      "tag.before(async () => {}); tag.before(() => true); tag.before(() => ({ kept: false }));" +
       "tag.watch(() => { throw new Error('watcher') }) }); footfall('plugin', () => { throw new Error('at once') })</script>";
     const page = await open();
     await track(page, "secret");

@@ -6,7 +6,7 @@ import { PRIVATE } from "./within.js";
 
 // Parts whose text is the visitor's own, or private.
 export const UNREADABLE = `input,textarea,select,[contenteditable],${PRIVATE}`;
-const TEXT_CHARS_MAX = 128;
+export const TEXT_CHARS_MAX = 128;
 const STEPS_MAX = 5;
 // Frameworks make ids with long numbers or odd signs anew for each page; they say nothing the next day.
 const LASTING_ID = /^[a-z][a-z_-]{0,63}\d?\d?$/i;

@@ -13,7 +13,7 @@ import { MARK, markOf } from "./marks.js";
 import { PRIVATE, within } from "./within.js";
 
 // Of the time it takes to fetch a small file.
-const EVENTS_MAX = 99;
+const EVENTS_MAX = 300;
 const IDLE = { timeout: 2000 };
 
 export const watchLater = () => {

@@ -1,5 +1,5 @@
 /** What a page view says besides its address: a search on the site, and a page that was not found. Pure. */
-import { cut } from "./element.js";
+import { TEXT_CHARS_MAX } from "./element.js";
 
 /**
  * @param {string} search the query string of the page's URL
@@ -8,5 +8,8 @@ import { cut } from "./element.js";
  */
 export const pageFacts = (search, status = 0) => {
   const asked = [...new URLSearchParams(search)].find(([name]) => /^(q(uery)?|s(earch)?|keyword)$/.test(name));
-  return { search_query: cut(asked?.[1]) || undefined, status: status < 400 ? undefined : status };
+  return {
+    search_query: asked?.[1].trim().slice(0, TEXT_CHARS_MAX) || undefined,
+    status: status < 400 ? undefined : status,
+  };
 };

@@ -26,17 +26,22 @@ export const watchTrouble = (tag, when) => {
   let calmMs = 0;
   let watching = false;
   let timer = 0;
+  /** @type {MutationObserver | undefined} */
+  let observer;
 
   const answered = () => {
-    observer.disconnect();
+    observer?.disconnect();
     clearTimeout(timer);
     timer = 0;
     watching = false;
   };
-  const observer = new MutationObserver(answered);
-  const { navigation } = /** @type {any} */ (window);
-  navigation?.addEventListener("navigate", answered);
-  on("scroll focus blur submit input toggle play pagehide", () => timer && answered());
+  /** What would be an answer, from the first press on: a page that is only read pays nothing. */
+  const observe = () => {
+    const { navigation } = /** @type {any} */ (window);
+    navigation?.addEventListener("navigate", answered);
+    on("scroll focus blur submit input toggle play pagehide", () => timer && answered());
+    return new MutationObserver(answered);
+  };
   when({ move: answered });
 
   return (event, path, late) => {
@@ -45,6 +50,7 @@ export const watchTrouble = (tag, when) => {
     if (type === "pointerdown" && !late) {
       // From the press on, as many menus open then; but the focus that a press gives is no answer.
       watching = true;
+      observer ??= observe();
       for (const node of path.slice(0, -1)) observer.observe(/** @type {Node} */ (node), ANY_CHANGE); // all but the window
     }
     if (!/click/.test(type) || !event.isTrusted) return;

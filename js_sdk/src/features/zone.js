@@ -10,10 +10,11 @@ const AFTER_MS = 3000;
 /** @param {any} tag */
 export const findZone = (tag) => {
   if (tag.context.timezone) return;
+  const { Temporal } = /** @type {any} */ (window);
   const find = () => {
-    const { Temporal } = /** @type {any} */ (window);
     tag.context.timezone = Temporal?.Now.timeZoneId() ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
     tag.store(`_zone${new Date().getTimezoneOffset()}`, tag.context.timezone);
   };
-  setTimeout(guard(find), AFTER_MS);
+  if (Temporal) find();
+  else setTimeout(guard(find), AFTER_MS);
 };
