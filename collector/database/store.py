@@ -152,6 +152,9 @@ class Store:
                 dsn=target,
                 database=self.database if read_only or inside else None,
                 settings=settings or None,
+                # In one session a question waits for the one before, and fails while the server has not noticed that
+                # its connection was cut. Nothing of ours lives in a session.
+                autogenerate_session_id=False,
             )
 
     @property
