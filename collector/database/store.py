@@ -28,6 +28,10 @@ INSERT_SETTINGS: dict[str, Any] = {
     "deduplicate_blocks_in_dependent_materialized_views": 1,
 }
 
+# In one session a question waits for the one before, and fails while the server has not noticed that its connection
+# was cut. Nothing of ours lives in a session.
+_OF_A_SERVER: dict[str, Any] = {"autogenerate_session_id": False}
+
 # Of every question and insert on a cluster: an insert answers when all its shards have stored, and the whole of it is
 # asked: where a shard is away, there is an error and no smaller number. A busy shard may take its time to be connected.
 _CLUSTER_SETTINGS: dict[str, Any] = {
@@ -152,9 +156,7 @@ class Store:
                 dsn=target,
                 database=self.database if read_only or inside else None,
                 settings=settings or None,
-                # In one session a question waits for the one before, and fails while the server has not noticed that
-                # its connection was cut. Nothing of ours lives in a session.
-                autogenerate_session_id=False,
+                **({} if target.startswith("chdb:") else _OF_A_SERVER),
             )
 
     @property
