@@ -10,7 +10,7 @@ Stored events: those of `footfall generate`, topped up to each size. Then FRESH 
 that goes on, and the merges that they cause, until none has run for SETTLE_SECONDS. Then the same segment once more,
 by a loader that has just started, which must ask the database for most of them, and may store none; what starting
 costs is left out.
-Run: python -m benchmarks growth takes some five minutes, with 1 M and 10 M stored. BENCH_STORED=1,10,100
+Run: python -m benchmarks growth takes some five minutes, with 1 M and 10 M stored. FOOTFALL_BENCH_STORED=1,10,100
 (millions) takes 15 GB of disk.
 """
 
@@ -52,7 +52,7 @@ from collector.simulate.bulk import generate
 from collector.sources import Directory, add_source
 from collector.spooling.spool import SEGMENT_MAGIC, SpoolWriter, frame
 
-STORED = tuple(int(millions) for millions in os.environ.get("BENCH_STORED", "1,10").split(","))
+STORED = tuple(int(millions) for millions in os.environ.get("FOOTFALL_BENCH_STORED", "1,10").split(","))
 FRESH = 100_000
 BATCH = 20
 REPEATS = 3

@@ -8,7 +8,7 @@ own, are sent when they are due, RATE events a second for SECONDS, over CONNECTI
 before: an answer's time counts from when its request was due. The ledger is asked LOOKS times a second; an event is
 visible when as many are stored as had been acknowledged when it was. CPU is user and system time of each process by the
 kernel's count; this client takes part of the same two cores, which its own column says.
-Run: python -m benchmarks sustained; BENCH_RATE (events/s) and BENCH_SECONDS.
+Run: python -m benchmarks sustained; FOOTFALL_BENCH_RATE (events/s) and FOOTFALL_BENCH_SECONDS.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from benchmarks import table
 from benchmarks.servers import CONTEXT, USER_AGENT, Server, cpu_seconds, event, footfall, resident_mb
 from collector.loading.ledger import read_positions
 
-RATE = int(os.environ.get("BENCH_RATE", "20000"))
-SECONDS = int(os.environ.get("BENCH_SECONDS", "60"))
+RATE = int(os.environ.get("FOOTFALL_BENCH_RATE", "20000"))
+SECONDS = int(os.environ.get("FOOTFALL_BENCH_SECONDS", "60"))
 BATCH = 20
 CONNECTIONS = 64
 TICK_SECONDS = 0.005

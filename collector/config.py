@@ -20,9 +20,9 @@ from collector.database.store import Cluster
 from collector.paths import DEFAULT_PLAN_DIR
 
 ENVIRONMENT_PREFIX = "FOOTFALL_"
-# Set by tests and by the shell around us; they configure no collector.
+# Set by tests, benchmarks and the shell around us; they configure no collector.
 _CONFIG_VARIABLE = "FOOTFALL_CONFIG"
-_TEST_PREFIX = "FOOTFALL_TEST_"
+_OTHERS_PREFIXES = ("FOOTFALL_TEST_", "FOOTFALL_BENCH")
 # Settings that hold a password; each may stand in a file that NAME_file names.
 SECRETS = ("clickhouse", "clickhouse_read")
 
@@ -152,7 +152,7 @@ def load_settings(file: Path | None, environment: Mapping[str, str], flags: Mapp
             values[_known(name, f"{file}")] = value
             _checked({name: value}, f"{file}")
     for variable in sorted(environment):
-        if variable == _CONFIG_VARIABLE or variable.startswith(_TEST_PREFIX):
+        if variable == _CONFIG_VARIABLE or variable.startswith(_OTHERS_PREFIXES):
             continue
         if variable.startswith(ENVIRONMENT_PREFIX):
             name = _known(variable.removeprefix(ENVIRONMENT_PREFIX).lower(), "the environment", variable)

@@ -55,7 +55,13 @@ def test_an_unknown_setting_is_told_the_nearest(tmp_path: Path) -> None:
 
 
 def test_variables_of_others_do_not_count() -> None:
-    others = {"FOOTFALL_CONFIG": "x.toml", "FOOTFALL_TEST_CLICKHOUSE": "http://x", "FOOTFALLS_PORT": "5", "PORT": "5"}
+    others = {
+        "FOOTFALL_CONFIG": "x.toml",
+        "FOOTFALL_TEST_CLICKHOUSE": "http://x",
+        "FOOTFALL_BENCH_RATE": "5",
+        "FOOTFALLS_PORT": "5",
+        "PORT": "5",
+    }
     assert load_settings(None, others, {}) == Settings()
     assert "FOOTFALL_CONFIGS" in complaint(environment={"FOOTFALL_CONFIGS": "x"})
 
