@@ -3,11 +3,12 @@
 Budget: 50,000 events/s for five minutes on two cores with flat memory and no growing backlog; answers within 25 ms at
 the 99th percentile at 70% of that; visible in SQL within 2 s of the answer at the 99th percentile; 150 MB a worker,
 600 MB the store process.
-Method: `footfall serve` with one worker and embedded chDB. Requests of BATCH page views, each event with an id of its
-own, are sent when they are due, RATE events a second for SECONDS, over CONNECTIONS connections, whatever came of those
-before: an answer's time counts from when its request was due. The ledger is asked LOOKS times a second; an event is
-visible when as many are stored as had been acknowledged when it was. CPU is user and system time of each process by the
-kernel's count; this client takes part of the same two cores, which its own column says.
+Method: `footfall serve` with one worker and embedded chDB. Requests of BATCH page views of one visitor, who sends
+REQUESTS_OF_A_VISITOR of them, each event with an id of its own, are sent when they are due, RATE events a second for
+SECONDS, over CONNECTIONS connections, whatever came of those before: an answer's time counts from when its request
+was due. The ledger is asked LOOKS times a second; an event is visible when as many are stored as had been
+acknowledged when it was. CPU is user and system time of each process by the kernel's count; this client takes part of
+the same two cores, which its own column says.
 Run: python -m benchmarks sustained; FOOTFALL_BENCH_RATE (events/s) and FOOTFALL_BENCH_SECONDS.
 """
 
@@ -39,6 +40,7 @@ LOOKS = 5
 ROWS = 10  # of the table
 DRAIN_SECONDS_MAX = 300.0
 TEMPLATES = 50
+REQUESTS_OF_A_VISITOR = 5
 
 
 class Look(NamedTuple):
@@ -187,13 +189,13 @@ async def _watched(run: Run, memory: _Memory) -> None:
 
 
 def _requests(key: str) -> Iterator[bytes]:
-    """Requests without end, no two events of which have one id: the same few pages and visitors, the ids written in."""
+    """Requests without end, each of one visitor, all events with ids of their own; the pages are the same few."""
     templates = []
     for number in range(TEMPLATES):
-        events = [event(number * BATCH + at) | {"messageId": "%b"} for at in range(BATCH)]
+        events = [event(number * BATCH + at) | {"messageId": "%b", "anonymousId": "%b"} for at in range(BATCH)]
         batch = {"batch": events, "context": CONTEXT, "writeKey": key, "sentAt": "2026-11-22T12:00:01.000Z"}
         body = json.dumps(batch, separators=(",", ":")).encode()
-        size = len(body) + BATCH * (36 - len(b"%b"))
+        size = len(body) + 2 * BATCH * (36 - len(b"%b"))
         head = (
             "POST /v1/b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\n"
             f"User-Agent: {USER_AGENT}\r\nOrigin: https://shop.example\r\nContent-Length: {size}\r\n\r\n"
@@ -201,8 +203,9 @@ def _requests(key: str) -> Iterator[bytes]:
         assert b"%" not in body.replace(b"%b", b"")
         templates.append(head.encode() + body)
     for number in itertools.count():
-        ids = tuple(b"01976f5e-93a1-7c31-8%03x-%012x" % (at, number) for at in range(BATCH))
-        yield templates[number % TEMPLATES] % ids
+        visitor = b"01976f5e-93a1-7c31-9000-%012x" % (number // REQUESTS_OF_A_VISITOR)
+        ids = ((b"01976f5e-93a1-7c31-8%03x-%012x" % (at, number), visitor) for at in range(BATCH))
+        yield templates[number % TEMPLATES] % tuple(itertools.chain.from_iterable(ids))
 
 
 def _stored(server: Server) -> int:
