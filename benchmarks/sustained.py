@@ -156,7 +156,9 @@ def main() -> None:
     print("CPU us per event: " + ", ".join(f"{name} {seconds / events * 1e6:.1f}" for name, seconds in spent.items()))
     print(f"answered after {_of(run.latencies_ms, 50):.1f} ms, {_of(run.latencies_ms, 99):.1f} at the 99th percentile")
     visible = _visible(run.looks)
-    print(f"visible {_of(visible, 50):.1f} s after that, {_of(visible, 99):.1f} at the 99th percentile\n")
+    print(f"visible {_of(visible, 50):.1f} s after that, {_of(visible, 99):.1f} at the 99th percentile")
+    most = (max(each) for each in zip(*(held for _, held in grown.seen), strict=True))
+    print("at most {:,.0f} MB in the worker and {:,.0f} in the store process, looked at each second\n".format(*most))
     table.head("after s", "acknowledged", "not yet stored", "worker MB", "store MB")
     for at, (worker, store) in grown.seen[:: max(len(grown.seen) // ROWS, 1)]:
         look = min(run.looks, key=lambda one: abs(one.at - at))

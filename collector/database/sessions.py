@@ -23,8 +23,8 @@ log = logging.getLogger("footfall.sessions")
 # A mark is written before its events are, by another collector perhaps, and may be seen before them: so long an insert
 # may take. Whoever was marked within it is computed once more.
 INSERT_SECONDS_MAX = 60
-# Computed in one statement. A visitor's sessions take some kilobytes while they are made: 500 MB with 100 events each.
-VISITORS_MAX = 100_000
+# Computed in one statement. A visitor's sessions take some 40 kB while they are made, of 100 events: 400 MB.
+VISITORS_MAX = 10_000
 RETRY_SECONDS_MAX = 600.0
 # It counts all events by visitor: seconds of CPU for ten millions. Not at the start, when there is a spool to load.
 FIRST_RECONCILED_SECONDS = 3_600.0
