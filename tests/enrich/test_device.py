@@ -172,9 +172,9 @@ def test_the_brand_list_names_browsers_that_call_themselves_chrome(brands: str, 
 )
 def test_64_kb_cost_no_more_than_the_512_characters_that_count(user_agent: str) -> None:
     parse_device("engines are loaded")
-    started = time.process_time()
+    started = time.thread_time()
     device = parse_device(user_agent, user_agent, user_agent, user_agent)
-    assert time.process_time() - started < 0.1  # below 1 ms; uncut, a second
+    assert time.thread_time() - started < 0.1  # below 1 ms; uncut, a second
     short = parse_device(user_agent[:512], user_agent[:8], user_agent[:32], user_agent[:256])
     assert device == msgspec.structs.replace(short, flags="user_agent_cut hints_malformed")
 

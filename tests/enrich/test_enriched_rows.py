@@ -162,9 +162,9 @@ def test_bad_input_keeps_the_event_leaves_the_field_empty_says_why_and_costs_lit
     tools: Tools, changes: dict[str, Any], context: dict[str, Any], sender_flags: str, page_flags: str
 ) -> None:
     row(tools)
-    started = time.process_time()
+    started = time.thread_time()
     found = row(tools, as_sent_from(BROWSER, **changes), context=context)
-    assert time.process_time() - started < 0.1  # a few ms; unbounded, a second
+    assert time.thread_time() - started < 0.1  # a few ms; unbounded, a second
     assert (found.sender_flags, found.page_flags) == (sender_flags, page_flags)
     if "url_unreadable" in page_flags:
         assert (found.url, found.host, found.path, found.channel) == ("", "", "", found.channel)
@@ -397,8 +397,8 @@ def test_malformed_exact_hints_are_flagged_and_cost_no_event(
 
 
 def test_long_exact_hints_are_cut_and_bounded(tools: Tools) -> None:
-    begun = time.process_time()
+    begun = time.thread_time()
     for n in range(50):
         told = row(tools, hinted(f'"B{n}";v="1", ' * 4_000, f'"{n}' + "1" * 60_000, f'"M{n}' + "x" * 60_000 + '"'))
         assert told.device_model == ""
-    assert time.process_time() - begun < 5.0
+    assert time.thread_time() - begun < 5.0
