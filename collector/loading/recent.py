@@ -88,6 +88,5 @@ class Sieve:
         at, bit = first % SIEVE_BITS >> 3, 1 << (first & 7)
         also_at, also_bit = second % SIEVE_BITS >> 3, 1 << (second & 7)
         young, old = self._young, self._old
-        return (len(young) > 0 and young[at] & bit and young[also_at] & also_bit) > 0 or (
-            len(old) > 0 and old[at] & bit and old[also_at] & also_bit
-        ) > 0
+        held = young and young[at] & bit and young[also_at] & also_bit
+        return bool(held or (old and old[at] & bit and old[also_at] & also_bit))

@@ -264,13 +264,10 @@ def _over_elements(raw: bytes, handle: Handler) -> bytes:
 @lru_cache(maxsize=_DECLARATIONS_MAX)
 def _stripping(keep: tuple[str, ...]) -> Handler:
     """The same for addresses, of which every page view has some: what holds nothing to strip is passed on unread."""
-    handle = _leaves(_keeping(keep))
-    cached = lru_cache(maxsize=STRIPPED_CACHE_MAX)(handle)
+    handle = _leaves(_stripper(keep).text)
 
     def strip(raw: bytes) -> bytes | None:
-        if _STRIPPED.search(raw) is None and raw.startswith(b'"'):
-            return raw
-        return cached(raw) if len(raw) <= STRIPPED_CACHED_BYTES_MAX else handle(raw)
+        return raw if _STRIPPED.search(raw) is None and raw.startswith(b'"') else handle(raw)
 
     return strip
 

@@ -252,21 +252,31 @@ def nginx(behind: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield port
 
 
-def test_behind_nginx_as_documented_a_client_is_known_whatever_it_makes_up(behind: Serving, nginx: int) -> None:
-    assert send(behind, nginx, "nginx", by=THEIRS, count=MANY).status == 200
+def assert_a_client_is_known(collector: Serving, port: int, name: str, by: str) -> None:
+    """Through a proxy: its address has its limit whatever it makes up, and another's has one of its own."""
+    assert send(collector, port, name, by=by, count=MANY).status == 200
     for number, made_up in enumerate(("6.6.6.6", "6.6.6.6, 7.7.7.7", "garbage, , ,", f"8.8.8.8, {OURS}")):
         headers: dict[str, Any] = {"x_forwarded_for": made_up, "forwarded": "for=8.8.8.8", "x_real_ip": "9.9.9.9"}
-        assert send(behind, nginx, f"nginx-{number}", by=THEIRS, **headers).status == 429, made_up
-    assert send(behind, nginx, "nginx-other", by="127.0.0.9").status == 200
+        assert send(collector, port, f"{name}-{number}", by=by, **headers).status == 429, made_up
+    assert send(collector, port, f"{name}-other", by="127.0.0.9").status == 200
 
 
-def test_behind_nginx_as_documented_refusals_are_the_collector_s_own(behind: Serving, nginx: int) -> None:
-    large = ask(nginx, "POST", "/v1/batch", b"x" * 700_000, by=THEIRS)
+def assert_refusals_are_the_collector_s_own(port: int, by: str) -> None:
+    """Through a proxy, which adds none and lets through what is no refusal."""
+    large = ask(port, "POST", "/v1/batch", b"x" * 700_000, by=by)
     assert (large.status, large.json["reason"]) == (413, "body_too_large")
-    long = ask(nginx, "GET", "/v1/p.gif?" + "a" * 9_000, by=THEIRS)
+    long = ask(port, "GET", "/v1/p.gif?" + "a" * 9_000, by=by)
     assert (long.status, long.json["reason"]) == (414, "url_too_long")
-    assert ask(nginx, "GET", "/v1/p.gif?event=e", by=THEIRS).headers["content-type"] == "image/gif"
-    assert ask(nginx, "GET", "/livez", by=THEIRS).status == 200
+    assert ask(port, "GET", "/v1/p.gif?event=e", by=by).headers["content-type"] == "image/gif"
+    assert ask(port, "GET", "/livez", by=by).status == 200
+
+
+def test_behind_nginx_as_documented_a_client_is_known_whatever_it_makes_up(behind: Serving, nginx: int) -> None:
+    assert_a_client_is_known(behind, nginx, "nginx", by=THEIRS)
+
+
+def test_behind_nginx_as_documented_refusals_are_the_collector_s_own(nginx: int) -> None:
+    assert_refusals_are_the_collector_s_own(nginx, by=THEIRS)
     assert [ask(nginx, "GET", "/metrics", by=by).status for by in (THEIRS, OURS)] == [200, 403]
 
 
@@ -295,18 +305,9 @@ def caddy(before_caddy: Serving, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def test_behind_caddy_as_documented_a_client_is_known_whatever_it_makes_up(before_caddy: Serving, caddy: int) -> None:
-    assert send(before_caddy, caddy, "caddy", by=OURS, count=MANY).status == 200
-    for number, made_up in enumerate(("6.6.6.6", "6.6.6.6, 7.7.7.7", "garbage, , ,", f"8.8.8.8, {OURS}")):
-        headers: dict[str, Any] = {"x_forwarded_for": made_up, "forwarded": "for=8.8.8.8", "x_real_ip": "9.9.9.9"}
-        assert send(before_caddy, caddy, f"caddy-{number}", by=OURS, **headers).status == 429, made_up
-    assert send(before_caddy, caddy, "caddy-other", by="127.0.0.9").status == 200
+    assert_a_client_is_known(before_caddy, caddy, "caddy", by=OURS)
 
 
 def test_behind_caddy_as_documented_refusals_are_the_collector_s_own(caddy: int) -> None:
-    large = ask(caddy, "POST", "/v1/batch", b"x" * 700_000)
-    assert (large.status, large.json["reason"]) == (413, "body_too_large")
-    long = ask(caddy, "GET", "/v1/p.gif?" + "a" * 9_000)
-    assert (long.status, long.json["reason"]) == (414, "url_too_long")
-    assert ask(caddy, "GET", "/v1/p.gif?event=e").headers["content-type"] == "image/gif"
-    assert ask(caddy, "GET", "/livez").status == 200
+    assert_refusals_are_the_collector_s_own(caddy, by=OURS)
     assert [ask(caddy, "GET", path).status for path in ("/metrics", "/readyz")] == [403, 403]
