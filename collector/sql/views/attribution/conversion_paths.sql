@@ -47,15 +47,16 @@ WITH
             arraySort(groupArray((
                 started_at,
                 session_id,
-                multiIf(
-                    {touch:String} = 'channel', channel::String,
-                    {touch:String} = 'utm_source', utm_source::String,
-                    {touch:String} = 'utm_medium', utm_medium::String,
-                    {touch:String} = 'utm_campaign', utm_campaign::String,
-                    {touch:String} = 'utm_term', utm_term,
-                    {touch:String} = 'utm_content', utm_content,
-                    {touch:String} = 'entry_path', entry_path,
-                    referrer_host::String
+                -- Not multiIf, which reads all of them: of these the one that is asked for.
+                concat(
+                    if({touch:String} = 'channel', channel, ''),
+                    if({touch:String} = 'utm_source', utm_source, ''),
+                    if({touch:String} = 'utm_medium', utm_medium, ''),
+                    if({touch:String} = 'utm_campaign', utm_campaign, ''),
+                    if({touch:String} = 'utm_term', utm_term, ''),
+                    if({touch:String} = 'utm_content', utm_content, ''),
+                    if({touch:String} = 'entry_path', entry_path, ''),
+                    if({touch:String} = 'referrer_host', referrer_host, '')
                 ),
                 channel = 'direct'
             ))) AS history

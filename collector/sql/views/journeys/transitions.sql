@@ -2,15 +2,15 @@
 --
 -- Question    Where do people go from a page, and where did they come from?
 -- Grain       One row per (source_id, from, to).
--- Reads       pageviews
+-- Reads       sessions
 -- Definition  Every page view is one move to it from the page view before it in the session, or from `(entrance)`; the
 --             session's last page view is also one move to `(exit)`. A page viewed twice in a row is a move to itself.
 --             count: moves. sessions: sessions with that move. share: count divided by all moves from that page.
 --             So for every page, moves in = moves out = page views, and entrances = exits = sessions with page views.
 --             from, to  Path of the page before and of the page after; `(entrance)` and `(exit)` for none.
 -- Exact       Yes: sessions are counted, not estimated.
--- Time        All time. For a period, run this SELECT over pageviews with a filter on session_started_at.
--- Cost        As pageviews. Filter on source_id.
+-- Time        All time. For a period, run this SELECT over sessions with a filter on started_at.
+-- Cost        As sessions. Filter on source_id.
 -- Test        tests/sql/transitions/
 CREATE OR REPLACE VIEW {database}.transitions AS
 SELECT
@@ -20,10 +20,7 @@ SELECT
     count() AS `count`,
     uniqExact(session_id) AS sessions,
     `count` / sum(`count`) OVER (PARTITION BY source_id, `from`) AS share
-FROM {database}.pageviews
-ARRAY JOIN
-    arrayConcat(
-        [(ifNull(previous_path, '(entrance)'), path)],
-        if(is_exit, [(path, '(exit)')], [])
-    ) AS move
+FROM {database}.sessions AS session
+ARRAY JOIN arrayZip(arrayPushFront(page_paths, '(entrance)'), arrayPushBack(page_paths, '(exit)')) AS move
+WHERE session.pageviews > 0
 GROUP BY source_id, `from`, `to`

@@ -37,19 +37,19 @@ WITH
     ) AS renamed
 SELECT
     transform(entry_path, renamed.1, renamed.2, entry_path) AS page,
-    multiIf(
-        {breakdown:String} = '', '',
-        {breakdown:String} = 'channel', channel::String,
-        {breakdown:String} = 'utm_source', utm_source::String,
-        {breakdown:String} = 'utm_medium', utm_medium::String,
-        {breakdown:String} = 'utm_campaign', utm_campaign::String,
-        {breakdown:String} = 'utm_term', utm_term,
-        {breakdown:String} = 'utm_content', utm_content,
-        {breakdown:String} = 'referrer_host', referrer_host::String,
-        {breakdown:String} = 'device_class', device_class::String,
-        {breakdown:String} = 'browser', browser::String,
-        {breakdown:String} = 'os', os::String,
-        country::String
+    -- Not multiIf, which reads all of them: of these the one that is asked for.
+    concat(
+        if({breakdown:String} = 'channel', channel, ''),
+        if({breakdown:String} = 'utm_source', utm_source, ''),
+        if({breakdown:String} = 'utm_medium', utm_medium, ''),
+        if({breakdown:String} = 'utm_campaign', utm_campaign, ''),
+        if({breakdown:String} = 'utm_term', utm_term, ''),
+        if({breakdown:String} = 'utm_content', utm_content, ''),
+        if({breakdown:String} = 'referrer_host', referrer_host, ''),
+        if({breakdown:String} = 'device_class', device_class, ''),
+        if({breakdown:String} = 'browser', browser, ''),
+        if({breakdown:String} = 'os', os, ''),
+        if({breakdown:String} = 'country', country, '')
     ) AS dimension,
     count() AS entrances,
     entrances / sum(entrances) OVER () AS share,
