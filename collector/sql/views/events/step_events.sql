@@ -27,29 +27,21 @@ CREATE OR REPLACE VIEW {database}.step_events AS
 WITH
     -- What is asked for is found without lambdas: so it is a constant, and columns that are not asked for are not read.
     concat(arrayStringConcat({steps:Array(String)}), ' & ', {breakdown:String}, '=') AS asked,
-    arrayDistinct(extractAll(asked, ' & ([^=!<>]*)[=!<>]')) AS names,
+    extractAll(asked, ' & ([^=!<>]*)[=!<>]') AS names,
     position(arrayStringConcat({steps:Array(String)}), ' & ') > 0 AS has_parts,
     arrayMap(condition -> splitByString(' & ', condition), {steps:Array(String)}) AS parts_of,
     arrayMap(parts -> parts[1], parts_of) AS event_of,
-    -- Of each step, of each part: the place of its name in names, the sign, the value without a `*` at its end, whether
-    -- there is one, the value as a number.
-    arrayMap(
-        parts -> arrayMap(
-            part -> (
-                indexOf(names, extract(part, '^[^=!<>]*')),
-                extract(part, '^[^=!<>]*(!=|<=|>=|=|<|>)'),
-                substring(
-                    extract(part, '(?s)^[^=!<>]*(?:!=|<=|>=|=|<|>)(.*)$') AS value_,
-                    1,
-                    length(value_) - endsWith(value_, '*')
-                ),
-                endsWith(value_, '*'),
-                toFloat64OrNull(value_)
-            ),
-            arraySlice(parts, 2)
-        ),
-        parts_of
-    ) AS tests_of,
+    -- Of each part of each step, in the order of names (of which the last is the breakdown's): the step, the sign, the
+    -- value without a `*` at its end, whether there is one, and the value as a number.
+    arrayFlatten(arrayMap(parts -> arraySlice(parts, 2), parts_of)) AS tests,
+    arrayFlatten(
+        arrayMap((step, parts) -> arrayWithConstant(length(parts) - 1, step), arrayEnumerate(parts_of), parts_of)
+    ) AS tested_steps,
+    arrayMap(test -> extract(test, '^[^=!<>]*(!=|<=|>=|=|<|>)'), tests) AS signs,
+    arrayMap(test -> extract(test, '(?s)^[^=!<>]*(?:!=|<=|>=|=|<|>)(.*)$'), tests) AS texts,
+    arrayMap(text -> endsWith(text, '*'), texts) AS opens,
+    arrayMap((text, open) -> substring(text, 1, length(text) - open), texts, opens) AS starts,
+    arrayMap(text -> toFloat64OrNull(text), texts) AS numbers,
     arrayFilter((step, name) -> name = '*', arrayEnumerate(event_of), event_of) AS steps_of_any,
     mapFromArrays(
         arrayDistinct(event_of),
@@ -57,33 +49,16 @@ WITH
             wanted -> arrayFilter((step, name) -> name IN (wanted, '*'), arrayEnumerate(event_of), event_of),
             arrayDistinct(event_of)
         )
-    ) AS steps_of,
-    (found, sign, wanted, is_open, number) -> multiIf(
-        sign IN ('=', '!='), if(is_open, startsWith(found, wanted), found = wanted) = (sign = '='),
-        sign = '<', toFloat64OrNull(found) < number,
-        sign = '<=', toFloat64OrNull(found) <= number,
-        sign = '>', toFloat64OrNull(found) > number,
-        toFloat64OrNull(found) >= number
-    ) AS holds
+    ) AS steps_of
 SELECT
     counted_id,
-    arrayJoin(if(
-        has_parts,
-        arrayFilter(
-            step -> arrayAll(
-                part -> ifNull(holds(values[part.1], part.2, part.3, part.4, part.5), 0),
-                tests_of[step]
-            ),
-            candidates
-        ),
-        candidates
-    )) AS step,
+    arrayJoin(if(has_parts, arrayFilter(step -> NOT has(failed_steps, step), candidates), candidates)) AS step,
     event_time,
     sequence,
     message_id,
     value,
     currency,
-    if({breakdown:String} = '', '', values[indexOf(names, {breakdown:String})]) AS dimension
+    if({breakdown:String} = '', '', values[-1]) AS dimension
 FROM
 (
     SELECT
@@ -128,7 +103,18 @@ FROM
                 )
             ),
             names
-        ) AS values
+        ) AS values,
+        arrayFilter(
+            (step, value, sign, start, open, number) -> NOT multiIf(
+                sign = '=', if(open, startsWith(value, start), value = start),
+                sign = '!=', if(open, NOT startsWith(value, start), value != start),
+                sign = '<', ifNull(toFloat64OrNull(value) < number, 0),
+                sign = '<=', ifNull(toFloat64OrNull(value) <= number, 0),
+                sign = '>', ifNull(toFloat64OrNull(value) > number, 0),
+                ifNull(toFloat64OrNull(value) >= number, 0)
+            ),
+            tested_steps, arrayPopBack(values), signs, starts, opens, numbers
+        ) AS failed_steps
     FROM {database}.human_events AS event_
     ASOF LEFT JOIN {database}.units(source_id = {source_id:String}, counted_by = {counted_by:String}) AS unit
         ON event_.visitor_id = unit.visitor_id AND event_.event_time >= unit.since
