@@ -244,8 +244,8 @@ def _as_text(receipt: dict[str, Any]) -> list[str]:
 def audit(settings: Settings, rows: int, look_at_all: bool, plan_dir: str | None, as_json: bool) -> int:
     """Say where personal data can be and how long it is kept, and look for some that no plan declares.
 
-    That is: e-mail addresses, payment cards, bank accounts, tokens and telephone numbers. Exit 1 if any is found.
-    Values are not repeated, only where they are.
+    That is: e-mail addresses, payment cards, bank accounts, tokens and telephone numbers, in events, refused ones,
+    counted ones, and what audiences keep. Exit 1 if any is found. Values are not repeated, only where they are.
     """
     from collector.cli.plan.reading import reading
     from collector.database.retention import read_rules

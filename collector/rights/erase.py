@@ -38,7 +38,7 @@ from collector.plan.values import literal, quoted
 from collector.record import FAILED_COLUMNS
 from collector.rights.export import damaged_files, refused_files
 from collector.rights.person import Person, find_person
-from collector.rights.tables import KEYS, WORK, ids_of, of_other, other_tables
+from collector.rights.tables import KEYS, WORK, other_tables
 from collector.spooling.pressed import SegmentFile
 from collector.spooling.spool import Record, read_on, segments
 
@@ -221,7 +221,7 @@ def _delete_rows(store: Store, home: Store, table: str, condition: str, now_ms: 
 
 def _delete_ids(store: Store, table: str, columns: list[str], person: Person) -> int:
     """Delete rows of another table by the ids in its columns, and say how many there were."""
-    ids = [(holder, *pair) for holder, pairs_ in ids_of(person).items() for pair in pairs_]
+    ids = [(holder, *pair) for holder, pairs_ in person.by_holder().items() for pair in pairs_]
     names = ("holder", "source_id", "id")
     with _list(store, "holder String, source_id String, id String", "holder, source_id, id") as work:
         listed = [list(column) for column in zip(*ids, strict=True)]
@@ -339,7 +339,7 @@ def _left(
         own = {"events": f"{person.of_events()} AND {until}", "failed_events": f"{person.of_failed()} AND {until}"}
         looked = [(home, table, condition) for home in homes for table, condition in own.items()]
         looked += [
-            (place, table, of_other(person, columns)) for place, tables in others for table, columns in tables.items()
+            (place, table, person.of_other(columns)) for place, tables in others for table, columns in tables.items()
         ]
         for place, table, condition in looked:
             name = f"{place.database}.{quoted(table)}"
