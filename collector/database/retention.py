@@ -73,6 +73,15 @@ def days_for(rules: Sequence[Rule], source: str, event: str) -> int:
     return 0
 
 
+def shortest(rules: Sequence[Rule], failed_days: int) -> dict[str, int]:
+    """The days of the shortest rule that holds for rows of each table; 0 where they are kept for ever."""
+    days = [rule.days for rule in rules if rule.days]
+    return {
+        "events": min(days, default=0),
+        "failed_events": min((*days, *[failed_days] * (failed_days > 0)), default=0),
+    }
+
+
 def apply_retention(store: Store, rules: Sequence[Rule], failed_days: int) -> list[str]:
     """Give events and failed_events their TTL, where they have another; say which tables were changed.
 
@@ -82,12 +91,22 @@ def apply_retention(store: Store, rules: Sequence[Rule], failed_days: int) -> li
         StoreError: ClickHouse refused or could not be reached.
     """
     changed: dict[str, None] = {}
-    of_failed = [Rule("*", "*", failed_days)] if failed_days else []
-    for table, wanted in (("events", _ttl(rules, [])), ("failed_events", _ttl(rules, of_failed))):
+    for table, wanted in wanted_ttl(rules, failed_days).items():
         for shard in shards(store):
             if _apply(shard, table, wanted):
                 changed[f"retention of {table}"] = None
     return list(changed)
+
+
+def wanted_ttl(rules: Sequence[Rule], failed_days: int) -> dict[str, str]:
+    """The TTL that each table is to have, as SQL; empty for none."""
+    of_failed = [Rule("*", "*", failed_days)] if failed_days else []
+    return {"events": _ttl(rules, []), "failed_events": _ttl(rules, of_failed)}
+
+
+def spelled(wanted: str) -> str:
+    """A SELECT's expression for a TTL as ClickHouse spells it, in a statement that ends in it."""
+    return f"formatQuerySingleLine({literal(f'ALTER TABLE t MODIFY TTL {wanted}')})"
 
 
 def _apply(store: Store, table: str, wanted: str) -> bool:
@@ -99,8 +118,8 @@ def _apply(store: Store, table: str, wanted: str) -> bool:
             return False  # none, or not one of ours: somebody gave the table a TTL by hand
         store.command(f"ALTER TABLE {name} REMOVE TTL")
         return True
-    ((spelled,),) = store.rows(f"SELECT formatQuerySingleLine({literal(f'ALTER TABLE t MODIFY TTL {wanted}')})")
-    if present and present in str(spelled):
+    ((statement,),) = store.rows(f"SELECT {spelled(wanted)}")
+    if present and present in str(statement):
         return False
     store.command(f"ALTER TABLE {name} MODIFY TTL {wanted} SETTINGS mutations_sync = 0")
     return True
