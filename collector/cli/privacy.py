@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collector.rights.person import Person
 
 LOADED_SECONDS_MAX = 60.0
+_UNKNOWN = "nobody is known by this id, so see how it is written"
 
 
 @click.group()
@@ -81,6 +82,8 @@ def export(settings: Settings, who: tuple[str, str, str, bool], fmt: str | None,
         else:
             count = _write_files(Path(out), fmt, person, found)
             click.echo(f"{count:,} rows are in {out}")
+        if not person.sources:
+            click.echo(_UNKNOWN, err=True)
         damaged = len(damaged_files(data_dir, person)) if data_dir else 0
     if damaged:
         click.echo(f"{damaged} files of spool/damaged mention this person; nothing else in them can be read", err=True)
@@ -231,6 +234,8 @@ def _as_text(receipt: dict[str, Any]) -> list[str]:
     if receipt["not_searched"]:
         lines.append(f"tables that name no visitor by source were not searched: {', '.join(receipt['not_searched'])}")
     verdict = "nothing is left" if receipt["ok"] else "not everything is gone"
+    if not receipt["sources"]:
+        verdict = f"{_UNKNOWN}; {verdict}"
     return [*lines, f"{verdict}; id hash {receipt['id_hash']} with salt {receipt['salt']}, {receipt['erased_at']}"]
 
 

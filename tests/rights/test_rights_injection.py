@@ -155,6 +155,11 @@ def test_a_running_collector_exports_erases_and_logs_nothing_hostile(tmp_path: P
         done = footfall("privacy", "erase", "--visitor", "zebra-visitor-4711", "--receipt", tmp_path / "r.json", *data)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "nothing is left" in done.stdout
+        assert "nobody is known" not in done.stdout
+        for command in (("export",), ("erase", "--yes")):
+            done = footfall("privacy", *command, "--visitor", "somebody-else", *data)
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert "nobody is known by this id, so see how it is written" in done.stdout + done.stderr
         receipt = json.loads((tmp_path / "r.json").read_text())
         assert (receipt["removed"]["events"], receipt["removed"]["failed_events"], receipt["ok"]) == (2, 1, True)
         assert "zebra" not in json.dumps(receipt)
