@@ -77,6 +77,7 @@ FILES = {
     "spool/damaged/": "what could not be read",
     "load/refused/": "events that the database took in no table",
     "salts.json": "random salts of visitors without an id; destroyed after 48 hours; keep it out of backups",
+    "salts.visits": "marks of their ids whose visits are under way at midnight; emptied when these are over",
 }
 _SET_ASIDE = ("spool/damaged/", "load/refused/")
 
