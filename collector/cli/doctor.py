@@ -18,7 +18,7 @@ from collector.cli.target import WrongTarget
 from collector.config import Settings
 from collector.database.cluster import SHARD_SUFFIX
 from collector.database.migrate import MigrationError
-from collector.database.retention import read_rules, shortest, spelled, wanted_ttl
+from collector.database.retention import read_rules, shortest_of
 from collector.database.store import StoreError
 from collector.enrichment.channels import ChannelsError, read_channels
 from collector.enrichment.geo import GeoError, open_geo
@@ -92,7 +92,7 @@ class Rows(Struct, frozen=True):
         erased: Rows that went with somebody who was erased.
         kept: Where retention may have taken rows: what was stored on the days that it has not reached.
         there_since, erased_since: The same of rows received on these days, and of erasures since their first.
-        unknown_ttl: The table has a TTL that is not of the settings.
+        own_ttl: Somebody gave the table a TTL by hand.
     """
 
     there: int
@@ -100,7 +100,7 @@ class Rows(Struct, frozen=True):
     kept: Kept | None = None
     there_since: int = 0
     erased_since: int = 0
-    unknown_ttl: bool = False
+    own_ttl: bool = False
 
 
 def _accounting(
@@ -139,8 +139,8 @@ def _accounting(
 def _compared(table: str, found: Rows, stored: int) -> tuple[bool, str]:
     """Are all rows of a table there that must be? And what there is to say of it."""
     there, erased, since = found.there, found.erased, ""
-    if found.unknown_ttl:
-        return True, f"{table} has a TTL that is not of the settings, so its rows are not compared with what was stored"
+    if found.own_ttl:
+        return True, f"{table} has a TTL that somebody gave it, so its rows are not compared with what was stored"
     if found.kept is not None:
         stored, there, erased = sum(found.kept.rows.values()), found.there_since, found.erased_since
         first = datetime.fromtimestamp(found.kept.first * DAY_MS / 1000, UTC)
@@ -180,59 +180,48 @@ def _set_aside(settings: Settings) -> Check:
 
 def _count_rows(settings: Settings) -> dict[str, Rows]:
     """Count the rows of each table; where retention may have taken some, those that it cannot have taken."""
-    positions = read_positions(Path(settings.data))
-    rules = read_rules(settings.retention)
-    ttl = wanted_ttl(rules, settings.retention_failed_days)
-    looks = {
-        table: positions.kept.get(table, Kept()).look(days, now_ms())
-        for table, days in shortest(rules, settings.retention_failed_days).items()
-    }
-    content = query(settings, count_sql(looks, ttl), "JSONEachRow", "footfall doctor")
+    kept = read_positions(Path(settings.data)).kept
+    content = query(settings, count_sql(kept), "JSONEachRow", "footfall doctor")
     status = running_status(Path(settings.data)) or {}
     if status.get("failure"):
         raise StoreError(f"loading fails: {status['failure']}", transient=True)
-    return read_counts(content, looks)
+    return read_counts(content, kept, now_ms())
 
 
-def count_sql(looks: Mapping[str, Kept], ttl: Mapping[str, str]) -> str:
-    """One SELECT of what `read_counts` reads.
-
-    Args:
-        looks: What retention leaves, by table.
-        ttl: What the tables are to have, as wanted_ttl says.
-    """
+def count_sql(kept: Mapping[str, Kept]) -> str:
+    """One SELECT of what `read_counts` reads."""
     asked = ["(SELECT sum(events) FROM counted_events) AS counted_events"]
-    for table, kept in looks.items():
-        since = f">= fromUnixTimestamp64Milli({kept.first * DAY_MS})"
-        statement = spelled(ttl[table]) if ttl[table] else "''"
+    for table in ("events", "failed_events"):
+        since = f">= fromUnixTimestamp64Milli({kept.get(table, Kept()).first * DAY_MS})"
+        days = "SELECT groupArray((day, n)) FROM (SELECT intDiv(toUnixTimestamp64Milli({at}), {ms}) AS day, {rows} AS n"
         asked += [
             f"(SELECT count() FROM {table}) AS {table}",
-            f"(SELECT count() FROM {table} WHERE received_at {since}) AS {table}_since",
+            f"({days.format(at='received_at', ms=DAY_MS, rows='count()')} FROM {table} WHERE received_at {since} "
+            f"GROUP BY day)) AS {table}_days",
             f"(SELECT sum({table}) FROM erasures) AS {table}_erased",
-            f"(SELECT sum({table}) FROM erasures WHERE erased_at {since}) AS {table}_erased_since",
+            f"({days.format(at='erased_at', ms=DAY_MS, rows=f'sum({table})')} FROM erasures WHERE erased_at {since} "
+            f"GROUP BY day)) AS {table}_erased_days",
             # Two databases have it on a cluster, of which one has rows and a TTL.
             "(SELECT max(extract(engine_full, ' TTL (.+?) SETTINGS ')) FROM system.tables WHERE database IN "
             f"(currentDatabase(), currentDatabase() || '{SHARD_SUFFIX}') AND name = '{table}') AS {table}_ttl",
-            f"({table}_ttl != '' AND position({statement}, {table}_ttl) = 0) AS {table}_unknown_ttl",
         ]
     return f"SELECT {', '.join(asked)}"
 
 
-def read_counts(content: bytes, looks: Mapping[str, Kept]) -> dict[str, Rows]:
-    """What the database answered to `count_sql`."""
+def read_counts(content: bytes, kept: Mapping[str, Kept], now_ms: int) -> dict[str, Rows]:
+    """What the database answered to `count_sql`, for the days that no rule which is or was in force has reached."""
     row = msgspec.json.decode(content, type=dict[str, Any])
-    found = {
-        table: Rows(
-            int(row[table]),
-            int(row[f"{table}_erased"]),
-            kept if kept.since else None,
-            int(row[f"{table}_since"]),
-            int(row[f"{table}_erased_since"]),
-            bool(int(row[f"{table}_unknown_ttl"])),
+    found = {"counted_events": Rows(int(row["counted_events"]))}
+    for table in ("events", "failed_events"):
+        rule = shortest_of(row[f"{table}_ttl"])
+        look = kept.get(table, Kept()).look(rule or 0, now_ms)
+        there, erased = (
+            sum(int(count) for day, count in row[f"{table}{name}"] if int(day) >= look.first)
+            for name in ("_days", "_erased_days")
         )
-        for table, kept in looks.items()
-    }
-    return found | {"counted_events": Rows(int(row["counted_events"]))}
+        all_, all_erased = int(row[table]), int(row[f"{table}_erased"])
+        found[table] = Rows(all_, all_erased, look if look.since else None, there, erased, own_ttl=rule is None)
+    return found
 
 
 def _disk(data_dir: Path) -> Check:

@@ -22,6 +22,9 @@ DAYS_MAX = 36_500
 RULES_MAX = 1_000  # they are one expression
 _RULE = re.compile(r"([^/=]{1,64})(?:/([^=]{1,128}))?=([0-9]{1,5})")
 _TTL = re.compile(r" TTL (.+?) SETTINGS ")
+_OURS = "multiIf("  # in each TTL that is made here, and hardly in another
+_ANY_ELSE = re.compile(r"\b1, ([0-9]+), 0\)")  # the condition of *=DAYS, which stands last, is 1
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'")
 
 
 class RetentionError(Exception):
@@ -91,22 +94,20 @@ def apply_retention(store: Store, rules: Sequence[Rule], failed_days: int) -> li
         StoreError: ClickHouse refused or could not be reached.
     """
     changed: dict[str, None] = {}
-    for table, wanted in wanted_ttl(rules, failed_days).items():
+    of_failed = [Rule("*", "*", failed_days)] if failed_days else []
+    for table, wanted in (("events", _ttl(rules, [])), ("failed_events", _ttl(rules, of_failed))):
         for shard in shards(store):
             if _apply(shard, table, wanted):
                 changed[f"retention of {table}"] = None
     return list(changed)
 
 
-def wanted_ttl(rules: Sequence[Rule], failed_days: int) -> dict[str, str]:
-    """The TTL that each table is to have, as SQL; empty for none."""
-    of_failed = [Rule("*", "*", failed_days)] if failed_days else []
-    return {"events": _ttl(rules, []), "failed_events": _ttl(rules, of_failed)}
-
-
-def spelled(wanted: str) -> str:
-    """A SELECT's expression for a TTL as ClickHouse spells it, in a statement that ends in it."""
-    return f"formatQuerySingleLine({literal(f'ALTER TABLE t MODIFY TTL {wanted}')})"
+def shortest_of(ttl: str) -> int | None:
+    """The same of a TTL that a table has, as ClickHouse spells it; 0 without one, None for one that is not ours."""
+    if not ttl:
+        return 0
+    numbers = map(int, re.findall(r"\b[0-9]+\b", _ANY_ELSE.sub(r"\1", _QUOTED.sub("", ttl))))
+    return min((days for days in numbers if days), default=0) if _OURS in ttl else None
 
 
 def _apply(store: Store, table: str, wanted: str) -> bool:
@@ -114,12 +115,12 @@ def _apply(store: Store, table: str, wanted: str) -> bool:
     name = f"{store.database}.{table}"
     present = _present(store, table)
     if wanted == "":
-        if "multiIf(" not in present:
+        if _OURS not in present:
             return False  # none, or not one of ours: somebody gave the table a TTL by hand
         store.command(f"ALTER TABLE {name} REMOVE TTL")
         return True
-    ((statement,),) = store.rows(f"SELECT {spelled(wanted)}")
-    if present and present in str(statement):
+    ((spelled,),) = store.rows(f"SELECT formatQuerySingleLine({literal(f'ALTER TABLE t MODIFY TTL {wanted}')})")
+    if present and present in str(spelled):
         return False
     store.command(f"ALTER TABLE {name} MODIFY TTL {wanted} SETTINGS mutations_sync = 0")
     return True

@@ -14,7 +14,15 @@ from sql.events import START_MS, filled, insert
 
 from collector.cli.doctor import Check, Rows, _accounting, _set_aside, examine
 from collector.config import Settings
-from collector.database.retention import RetentionError, apply_retention, days_for, read_rules, shortest
+from collector.database.retention import (
+    RetentionError,
+    _present,
+    apply_retention,
+    days_for,
+    read_rules,
+    shortest,
+    shortest_of,
+)
 from collector.database.store import Store
 from collector.loading.kept import DAYS_MAX, Kept
 from collector.loading.ledger import Ledger, Positions, encode_state
@@ -93,8 +101,8 @@ def test_doctor_proves_what_retention_cannot_have_taken(store: Store, dsn: str, 
     )
     loader = data.load(store)
 
-    def look(*retention: str) -> Check:
-        settings = Settings(data=str(tmp_path), clickhouse=dsn, retention=list(retention))
+    def look() -> Check:
+        settings = Settings(data=str(tmp_path), clickhouse=dsn)  # the rules in force are the database's, whoever asks
         return next(check for check in examine(settings).checks if check.name == "accounting")
 
     def in_force(*retention: str) -> None:
@@ -110,30 +118,47 @@ def test_doctor_proves_what_retention_cannot_have_taken(store: Store, dsn: str, 
         )
 
     assert look().ok
-    in_force("*=30")
+    in_force("*=395", "shop/it's 7=60", "shop=30")
     assert store.rows(f"SELECT count() FROM {store.database}.events") == [(2,)]
-    held = look("*=30")
+    held = look()
     first = datetime.fromtimestamp(new / 1000, UTC).date()
     assert held.ok, held.says
     assert f"; retention takes older rows of events; the 2 received since {first} are there; " in held.says
     assert held.says.endswith("retention takes rows of failed_events, and none are known that it cannot have taken")
     # Rules that are longer or gone bring nothing back, and are no reason to cry.
-    in_force("*=90")
-    assert look("*=90").ok
-    in_force()
-    assert look().ok
+    for rules in (["*=90"], []):
+        in_force(*rules)
+        assert look().ok
     # A TTL of somebody's own.
     store.command(f"ALTER TABLE {store.database}.events MODIFY TTL toDateTime(event_time) + INTERVAL 9 DAY")
-    assert "; events has a TTL that is not of the settings" in look().says
+    assert "; events has a TTL that somebody gave it" in look().says
     store.command(f"ALTER TABLE {store.database}.events REMOVE TTL")
     losing("e4")
-    for rules in (["*=30"], ["*=90"], []):
-        lost = look(*rules)
+    for rules in ([], ["*=90"], ["*=30"]):
+        in_force(*rules)
+        lost = look()
         assert not lost.ok
         assert lost.says == f"events holds 1 rows received since {first}, 2 were stored there"
-    # The shortest rule reaches all days.
-    assert look("*=1").ok
-    assert "retention takes rows of events, and none are known that it cannot have taken" in look("*=1").says
+    # The shortest rule reaches all days; another collector has brought it into force.
+    apply_retention(store, read_rules(["*=1"]), 0)
+    assert look().ok
+    assert "retention takes rows of events, and none are known that it cannot have taken" in look().says
+
+
+def test_the_shortest_rule_is_read_from_the_ttl_that_a_table_has(store: Store) -> None:
+    for rules, failed_days, events, failed_events in (
+        (["*=395", "shop/it's 7, 3=60", "blog=0"], 20, 60, 20),
+        (["*=0", "a=5"], 0, 5, 5),
+        ([], 9, 0, 9),
+        ([], 0, 0, 0),
+    ):
+        apply_retention(store, read_rules(rules), failed_days)
+        for table, days in (("events", events), ("failed_events", failed_events)):
+            assert shortest_of(_present(store, table)) == days, rules
+        assert shortest(read_rules(rules), failed_days) == {"events": events, "failed_events": failed_events}
+    store.command(f"ALTER TABLE {store.database}.events MODIFY TTL toDateTime(event_time) + INTERVAL 9 DAY")
+    assert shortest_of(_present(store, "events")) is None
+    store.command(f"ALTER TABLE {store.database}.events REMOVE TTL")
 
 
 def test_doctor_counts_each_table_and_says_what_waits_until_when(tmp_path: Path) -> None:
@@ -142,7 +167,7 @@ def test_doctor_counts_each_table_and_says_what_waits_until_when(tmp_path: Path)
     ledger = Ledger(received=10, stored=7, rejected=3, counted=2, set_aside=1)
     (tmp_path / "load/positions.json").write_bytes(encode_state(Positions(collector_id="c", ledger=ledger)))
     whole = {"events": Rows(5), "failed_events": Rows(2), "counted_events": Rows(2)}
-    by_hand = {"events": Rows(0, unknown_ttl=True)}
+    by_hand = {"events": Rows(0, own_ttl=True)}
     for changes, ok in (
         ({}, True),
         ({"events": Rows(4)}, False),
@@ -152,7 +177,7 @@ def test_doctor_counts_each_table_and_says_what_waits_until_when(tmp_path: Path)
         (by_hand | {"counted_events": Rows(1)}, False),
     ):
         assert _accounting(tmp_path, whole | changes)[1].ok is ok, changes
-    assert "; events has a TTL that is not of the settings, so" in _accounting(tmp_path, whole | by_hand)[1].says
+    assert "; events has a TTL that somebody gave it, so" in _accounting(tmp_path, whole | by_hand)[1].says
     before = Positions("c", ledger=Ledger(received=9, stored=6, rejected=3, counted=2, set_aside=1))
     assert _accounting(tmp_path, whole | {"events": Rows(4)}, before)[1].ok, "the fifth was stored meanwhile"
 
