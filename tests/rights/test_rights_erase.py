@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -244,3 +247,29 @@ def test_who_is_left_in_audiences_alone_is_found_there_and_erased(store: Store, 
         receipt = erase(loader, store, ask, data.folder, Request(kind, id_), LATER_MS)
         assert (receipt.ok, receipt.removed["audience_moves"]) == (True, 1)
     assert store.rows(f"SELECT person_id FROM {store.database}.audience_moves") == [("user:bob",)]
+
+
+@pytest.mark.parametrize("place", ["server"], indirect=True)  # the embedded engine takes 20 s more to drop old parts
+def test_what_was_read_of_a_person_before_they_went_and_is_written_afterwards_goes_too(
+    store: Store, ask: Ask, dsn: str, data: Data
+) -> None:
+    """A refresh of an audience that takes its time, by a connection of its own as in the store process."""
+    loader = data.load(store)
+    with closing(Store(dsn)) as lane, ThreadPoolExecutor(1) as threads:
+        slow = threads.submit(
+            lane.command,
+            f"INSERT INTO {store.database}.audience_moves (audience, source_id, person_id) "
+            f"SELECT 'vip', source_id, 'user:ann' FROM {store.database}.events "
+            "WHERE message_id = 'a2' AND sleepEachRow(3) = 0 SETTINGS max_threads = 1",
+        )
+        running = (
+            "SELECT count() FROM system.processes WHERE query_kind = 'Insert' "
+            "AND position(query, 'sleepEachRow') > 0 AND position(query, 'system.processes') = 0"
+        )
+        while not slow.done() and store.rows(running) == [(0,)]:
+            time.sleep(0.01)
+        receipt = erase(loader, store, ask, data.folder, Request("user", "ann"), LATER_MS)
+        slow.result(60)
+    assert (receipt.ok, receipt.left) == (True, {})
+    assert receipt.removed["audience_moves"] == 1
+    assert store.rows(f"SELECT person_id FROM {store.database}.audience_moves") == []
