@@ -79,7 +79,8 @@ def measures(data_dir: Path, now_ms: int, room: Room | None = None) -> Measures:
         LoadError: the loader's state cannot be read.
         OSError: nor its disk.
     """
-    ledger, events = account(data_dir)
+    positions, events = account(data_dir)
+    ledger = positions.ledger
     gauges = {f"ledger_{name}": float(value) for name, value in events.items()}
     gauges |= {f"ledger_{name}": float(getattr(ledger, name)) for name in ("refused", "set_aside")}
     gauges["damaged_bytes"] = float(ledger.damaged_bytes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,20 @@ from collector.cli.ask import AskError, query, running_status
 from collector.cli.options import room_of
 from collector.cli.target import WrongTarget
 from collector.config import Settings
+from collector.database.cluster import SHARD_SUFFIX
 from collector.database.migrate import MigrationError
-from collector.database.retention import read_rules
+from collector.database.retention import read_rules, shortest_of
 from collector.database.store import StoreError
 from collector.enrichment.channels import ChannelsError, read_channels
 from collector.enrichment.geo import GeoError, open_geo
 from collector.ingest.clock import now_ms
-from collector.loading.ledger import account
+from collector.loading.kept import DAY_MS, Kept
+from collector.loading.ledger import Positions, account, read_positions
 from collector.loading.refused import FOLDER
 from collector.loading.survey import kept_files
 from collector.paths import TAG_DIR
 from collector.plan import PlanError, read_plan
-from collector.rights.expire import DAY_MS, days_aside
+from collector.rights.expire import days_aside
 from collector.sources import SourceError, read_sources
 
 FREE_BYTES_MIN = 1_000_000_000
@@ -68,49 +71,92 @@ def examine(settings: Settings) -> Diagnosis:
         _sources(data_dir),
         Check("tag", ok=(TAG_DIR / "footfall.js").is_file(), says=f"served from {TAG_DIR.name}"),
     ]
-    counted: dict[str, int] = {}
+    rows: dict[str, Rows] = {}
+    # Before the rows are counted: a collector that runs stores more meanwhile, which cannot be missing then.
+    known = read_positions(data_dir) if holder else None
     try:
-        counted = _counts(settings)
-        checks.append(Check("database", ok=True, says=f"holds {counted['events']:,} events"))
+        rows = _count_rows(settings)
+        checks.append(Check("database", ok=True, says=f"holds {rows['events'].there:,} events"))
     except (StoreError, MigrationError, AskError, WrongTarget, lock.InUse) as error:
         checks.append(Check("database", ok=False, says=str(error)))
-    events, identity = _accounting(data_dir, counted)
+    events, identity = _accounting(data_dir, rows, known)
     checks += [identity, _set_aside(settings)]
     return Diagnosis(ok=all(check.ok for check in checks), checks=checks, events=events)
 
 
-def _accounting(data_dir: Path, counted: dict[str, int]) -> tuple[dict[str, int], Check]:
+class Rows(Struct, frozen=True):
+    """What the database says of one table.
+
+    Attributes:
+        there: Rows that it has, or whose counts it has.
+        erased: Rows that went with somebody who was erased.
+        kept: Where retention may have taken rows: what was stored on the days that it has not reached.
+        there_since, erased_since: The same of rows received on these days, and of erasures since their first.
+        own_ttl: Somebody gave the table a TTL by hand.
+    """
+
+    there: int
+    erased: int = 0
+    kept: Kept | None = None
+    there_since: int = 0
+    erased_since: int = 0
+    own_ttl: bool = False
+
+
+def _accounting(
+    data_dir: Path, rows: Mapping[str, Rows], known: Positions | None = None
+) -> tuple[dict[str, int], Check]:
     """The accounting identity: every received event is in exactly one place, and the database agrees.
 
     Args:
-        counted: What _COUNT says of the database; empty when it could not be asked.
+        data_dir: With the ledger.
+        rows: Those of each table; empty when the database could not be asked.
+        known: The loader's state as it was before they were counted; None where nobody loaded since.
     """
-    ledger, events = account(data_dir)
-    if missing := ledger.unaccounted:
+    positions, events = account(data_dir)
+    ledger = (known or positions).ledger
+    if missing := positions.ledger.unaccounted:
         return events, Check("accounting", ok=False, says=f"{missing:,} received events are unaccounted for")
-    expiring = []
-    for table, expected in (
-        ("events", ledger.stored - ledger.counted),
-        ("failed_events", ledger.rejected - ledger.set_aside),
-        ("counted_events", ledger.counted),
-    ):
-        if not counted:
-            break
-        if counted.get(f"expiring_{table}"):
-            expiring.append(table)
-        elif counted[table] + counted.get(f"erased_{table}", 0) < expected:
-            says = f"{table} holds {counted[table]:,} rows, {expected:,} were stored there"
-            if erased := counted.get(f"erased_{table}"):
-                says += f", of which {erased:,} were erased"
-            return events, Check("accounting", ok=False, says=says)
     says = "received = stored + spooled + deduplicated + rejected + dropped: " + " = ".join(
         (f"{events['received']:,}", " + ".join(f"{value:,}" for name, value in list(events.items())[1:]))
     )
-    if erased := sum(counted.get(f"erased_{table}", 0) for table in ("events", "failed_events")):
-        says += f"; of those in tables {erased:,} were erased since"
-    if expiring:
-        says += f"; retention removes rows of {' and '.join(expiring)}, so these are not counted against it"
-    return events, Check("accounting", ok=True, says=says)
+    expected = {
+        "events": ledger.stored - ledger.counted,
+        "failed_events": ledger.rejected - ledger.set_aside,
+        "counted_events": ledger.counted,
+    }
+    remarks = []
+    for table, found in rows.items():
+        ok, remark = _compared(table, found, expected[table])
+        if not ok:
+            return events, Check("accounting", ok=False, says=remark)
+        remarks += [remark] * bool(remark)
+    if erased := sum(found.erased for found in rows.values()):
+        remarks.append(f"of those in tables {erased:,} were erased since")
+    return events, Check("accounting", ok=True, says="; ".join((says, *remarks)))
+
+
+def _compared(table: str, found: Rows, stored: int) -> tuple[bool, str]:
+    """Are all rows of a table there that must be? And what there is to say of it."""
+    there, erased, since = found.there, found.erased, ""
+    if found.own_ttl:
+        return True, f"{table} has a TTL that somebody gave it, so its rows are not compared with what was stored"
+    if found.kept is not None:
+        stored, there, erased = sum(found.kept.rows.values()), found.there_since, found.erased_since
+        first = datetime.fromtimestamp(found.kept.first * DAY_MS / 1000, UTC)
+        since = f" received since {first:%Y-%m-%d}"
+        if not stored:
+            return True, f"retention takes rows of {table}, and none are known that it cannot have taken"
+    if there + erased < stored:
+        says = f"{table} holds {there:,} rows{since}, {stored:,} were stored there"
+        return False, says + (f", of which {erased:,} were erased" if erased else "")
+    if since:
+        return (
+            True,
+            f"retention takes older rows of {table}; the {stored:,}{since} are there"
+            + " or were erased" * bool(erased),
+        )
+    return True, ""
 
 
 def _set_aside(settings: Settings) -> Check:
@@ -132,31 +178,50 @@ def _set_aside(settings: Settings) -> Check:
     )
 
 
-_COUNT = """
-SELECT
-    (SELECT count() FROM events) AS events,
-    (SELECT count() FROM failed_events) AS failed_events,
-    (SELECT sum(events) FROM counted_events) AS counted_events,
-    (SELECT sum(events) FROM erasures) AS erased_events,
-    (SELECT sum(failed_events) FROM erasures) AS erased_failed_events,
-    (
-        SELECT groupArray(name)
-        FROM system.tables
-        WHERE database IN (currentDatabase(), currentDatabase() || '_shard') AND engine_full LIKE '% TTL %'
-    ) AS expiring,
-    has(expiring, 'events') AS expiring_events,
-    has(expiring, 'failed_events') AS expiring_failed_events,
-    has(expiring, 'counted_events') AS expiring_counted_events
-"""
-
-
-def _counts(settings: Settings) -> dict[str, int]:
-    content = query(settings, _COUNT, "JSONEachRow", "footfall doctor")
+def _count_rows(settings: Settings) -> dict[str, Rows]:
+    """Count the rows of each table; where retention may have taken some, those that it cannot have taken."""
+    kept = read_positions(Path(settings.data)).kept
+    content = query(settings, count_sql(kept), "JSONEachRow", "footfall doctor")
     status = running_status(Path(settings.data)) or {}
     if status.get("failure"):
         raise StoreError(f"loading fails: {status['failure']}", transient=True)
+    return read_counts(content, kept, now_ms())
+
+
+def count_sql(kept: Mapping[str, Kept]) -> str:
+    """One SELECT of what `read_counts` reads."""
+    asked = ["(SELECT sum(events) FROM counted_events) AS counted_events"]
+    for table in ("events", "failed_events"):
+        since = f">= fromUnixTimestamp64Milli({kept.get(table, Kept()).first * DAY_MS})"
+        days = "SELECT groupArray((day, n)) FROM (SELECT intDiv(toUnixTimestamp64Milli({at}), {ms}) AS day, {rows} AS n"
+        asked += [
+            f"(SELECT count() FROM {table}) AS {table}",
+            f"({days.format(at='received_at', ms=DAY_MS, rows='count()')} FROM {table} WHERE received_at {since} "
+            f"GROUP BY day)) AS {table}_days",
+            f"(SELECT sum({table}) FROM erasures) AS {table}_erased",
+            f"({days.format(at='erased_at', ms=DAY_MS, rows=f'sum({table})')} FROM erasures WHERE erased_at {since} "
+            f"GROUP BY day)) AS {table}_erased_days",
+            # Two databases have it on a cluster, of which one has rows and a TTL.
+            "(SELECT max(extract(engine_full, ' TTL (.+?) SETTINGS ')) FROM system.tables WHERE database IN "
+            f"(currentDatabase(), currentDatabase() || '{SHARD_SUFFIX}') AND name = '{table}') AS {table}_ttl",
+        ]
+    return f"SELECT {', '.join(asked)}"
+
+
+def read_counts(content: bytes, kept: Mapping[str, Kept], now_ms: int) -> dict[str, Rows]:
+    """What the database answered to `count_sql`, for the days that no rule which is or was in force has reached."""
     row = msgspec.json.decode(content, type=dict[str, Any])
-    return {name: int(value) for name, value in row.items() if name != "expiring"}
+    found = {"counted_events": Rows(int(row["counted_events"]))}
+    for table in ("events", "failed_events"):
+        rule = shortest_of(row[f"{table}_ttl"])
+        look = kept.get(table, Kept()).look(rule or 0, now_ms)
+        there, erased = (
+            sum(int(count) for day, count in row[f"{table}{name}"] if int(day) >= look.first)
+            for name in ("_days", "_erased_days")
+        )
+        all_, all_erased = int(row[table]), int(row[f"{table}_erased"])
+        found[table] = Rows(all_, all_erased, look if look.since else None, there, erased, own_ttl=rule is None)
+    return found
 
 
 def _disk(data_dir: Path) -> Check:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collector.rights.person import Person
 
 LOADED_SECONDS_MAX = 60.0
+_UNKNOWN = "nobody is known by this id, so see how it is written"
 
 
 @click.group()
@@ -81,6 +82,8 @@ def export(settings: Settings, who: tuple[str, str, str, bool], fmt: str | None,
         else:
             count = _write_files(Path(out), fmt, person, found)
             click.echo(f"{count:,} rows are in {out}")
+        if not person.sources:
+            click.echo(_UNKNOWN, err=True)
         damaged = len(damaged_files(data_dir, person)) if data_dir else 0
     if damaged:
         click.echo(f"{damaged} files of spool/damaged mention this person; nothing else in them can be read", err=True)
@@ -231,6 +234,8 @@ def _as_text(receipt: dict[str, Any]) -> list[str]:
     if receipt["not_searched"]:
         lines.append(f"tables that name no visitor by source were not searched: {', '.join(receipt['not_searched'])}")
     verdict = "nothing is left" if receipt["ok"] else "not everything is gone"
+    if not receipt["sources"]:
+        verdict = f"{_UNKNOWN}; {verdict}"
     return [*lines, f"{verdict}; id hash {receipt['id_hash']} with salt {receipt['salt']}, {receipt['erased_at']}"]
 
 
@@ -244,8 +249,8 @@ def _as_text(receipt: dict[str, Any]) -> list[str]:
 def audit(settings: Settings, rows: int, look_at_all: bool, plan_dir: str | None, as_json: bool) -> int:
     """Say where personal data can be and how long it is kept, and look for some that no plan declares.
 
-    That is: e-mail addresses, payment cards, bank accounts, tokens and telephone numbers. Exit 1 if any is found.
-    Values are not repeated, only where they are.
+    That is: e-mail addresses, payment cards, bank accounts, tokens and telephone numbers, in events, refused ones,
+    counted ones, and what audiences keep. Exit 1 if any is found. Values are not repeated, only where they are.
     """
     from collector.cli.plan.reading import reading
     from collector.database.retention import read_rules

@@ -27,7 +27,7 @@ from collector.config import Settings
 from collector.console import console
 from collector.database.migrate import MigrationError, migrate
 from collector.database.query import SOCKET_NAME, answer
-from collector.database.retention import read_rules
+from collector.database.retention import read_rules, shortest
 from collector.database.sessions import StoredSessions
 from collector.database.store import Store, StoreError
 from collector.ingest.clock import now_ms
@@ -180,7 +180,7 @@ class Keeper:
             self._loader.run(self._stop)
 
     def _expire(self, loader: Loader) -> None:
-        """Delete what was set aside and is due, now and hourly."""
+        """See how far retention reaches, and delete what was set aside and is due, now and hourly."""
         failing, known = "what was set aside cannot be looked at", (LoadError, OSError, TimeoutError)
         look = partial(self._expire_once, loader)
         rounds(look, EXPIRE_SECONDS, self._stop, log, failing, known=known, seconds_max=EXPIRE_SECONDS, at_once=True)
@@ -189,7 +189,10 @@ class Keeper:
         """Do so between two batches."""
         from collector.rights.expire import days_aside, expire  # noqa: PLC0415 - quick start of the store process
 
-        days = days_aside(read_rules(self._settings.retention), self._settings.set_aside_days)
+        rules = read_rules(self._settings.retention)
+        days = days_aside(rules, self._settings.set_aside_days)
+        of_rows = shortest(rules, self._settings.retention_failed_days)
+        loader.between(lambda: loader.look_at_retention(of_rows)).result(EXPIRE_SECONDS)
         loader.between(lambda: expire(loader, self._data_dir, days, now_ms())).result(EXPIRE_SECONDS)
 
     def _open(self) -> None:

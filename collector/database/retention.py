@@ -22,6 +22,9 @@ DAYS_MAX = 36_500
 RULES_MAX = 1_000  # they are one expression
 _RULE = re.compile(r"([^/=]{1,64})(?:/([^=]{1,128}))?=([0-9]{1,5})")
 _TTL = re.compile(r" TTL (.+?) SETTINGS ")
+_OURS = "multiIf("  # in each TTL that is made here, and hardly in another
+_ANY_ELSE = re.compile(r"\b1, ([0-9]+), 0\)")  # the condition of *=DAYS, which stands last, is 1
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'")
 
 
 class RetentionError(Exception):
@@ -73,6 +76,15 @@ def days_for(rules: Sequence[Rule], source: str, event: str) -> int:
     return 0
 
 
+def shortest(rules: Sequence[Rule], failed_days: int) -> dict[str, int]:
+    """The days of the shortest rule that holds for rows of each table; 0 where they are kept for ever."""
+    days = [rule.days for rule in rules if rule.days]
+    return {
+        "events": min(days, default=0),
+        "failed_events": min((*days, *[failed_days] * (failed_days > 0)), default=0),
+    }
+
+
 def apply_retention(store: Store, rules: Sequence[Rule], failed_days: int) -> list[str]:
     """Give events and failed_events their TTL, where they have another; say which tables were changed.
 
@@ -90,12 +102,20 @@ def apply_retention(store: Store, rules: Sequence[Rule], failed_days: int) -> li
     return list(changed)
 
 
+def shortest_of(ttl: str) -> int | None:
+    """The same of a TTL that a table has, as ClickHouse spells it; 0 without one, None for one that is not ours."""
+    if not ttl:
+        return 0
+    numbers = map(int, re.findall(r"\b[0-9]+\b", _ANY_ELSE.sub(r"\1", _QUOTED.sub("", ttl))))
+    return min((days for days in numbers if days), default=0) if _OURS in ttl else None
+
+
 def _apply(store: Store, table: str, wanted: str) -> bool:
     """Give a table its TTL, or none; say whether it had another."""
     name = f"{store.database}.{table}"
     present = _present(store, table)
     if wanted == "":
-        if "multiIf(" not in present:
+        if _OURS not in present:
             return False  # none, or not one of ours: somebody gave the table a TTL by hand
         store.command(f"ALTER TABLE {name} REMOVE TTL")
         return True

@@ -2,9 +2,10 @@
 
     (salt of the day, source, truncated address, user agent) --keyed BLAKE2b--> visitor_id, "c_…"
 
-A visitor hash lives for one UTC day. The salt is random, not derived from a secret, so once it is destroyed nobody, the
-operator included, can recompute an id from an address. Yesterday's salt is kept for requests that began before
-midnight; older ones are overwritten.
+A visitor hash lives for one UTC day; a visit that midnight finds under way keeps it to its end (visits.py). The salt is
+random, not derived from a secret, so once it is destroyed nobody, the operator included, can recompute an id from an
+address. Yesterday's salt is kept for such visits and for requests that began before midnight; older ones are
+overwritten.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
+
+from collector.enrichment.visits import VISIT_MS, Visits
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -93,15 +96,24 @@ class Salts:
         self._pause = pause
         self._keyed: dict[int, blake2b] = {}  # by day: the hash with its salt already in it, copied for each id
         self._cached = lru_cache(maxsize=VISITOR_CACHE_MAX)(self._hash)
+        self._visits = Visits(path.with_suffix(".visits"))
 
     def visitor_id(self, now_ms: int, source_id: str, address: str, user_agent: str) -> str:
-        """The visitor of this day: "c_" and 22 url-safe characters. Any text is taken; none is written anywhere.
+        """The visitor of this day or visit: "c_" and 22 url-safe characters. Any text is taken; none is written.
 
         Raises:
             OSError: at the first call of a day, the salt file cannot be locked, read or written. The caller answers as
                 for a spool that cannot be written (503): an id from an unshared salt would count visitors twice.
         """
-        return self._cached(now_ms // DAY_MS, source_id, address[:ADDRESS_MAX], user_agent[:USER_AGENT_MAX])
+        day, address, user_agent = now_ms // DAY_MS, address[:ADDRESS_MAX], user_agent[:USER_AGENT_MAX]
+        visitor = self._cached(day, source_id, address, user_agent)
+        if day - 1 in self._keyed and self._visits.under_way(now_ms):
+            before = self._cached(day - 1, source_id, address, user_agent)
+            if self._visits.goes_on(before, now_ms):
+                return before
+        if now_ms % DAY_MS >= DAY_MS - VISIT_MS:
+            self._visits.note(visitor, now_ms)
+        return visitor
 
     def _hash(self, day: int, source_id: str, address: str, user_agent: str) -> str:
         keyed = self._keyed.get(day) or self._load(day)
@@ -133,6 +145,7 @@ class Salts:
             OSError: as visitor_id.
         """
         self._refresh(now_ms // DAY_MS, create=False)
+        self._visits.forget(now_ms)
 
     def _load(self, day: int) -> blake2b:
         self._refresh(day, create=True)

@@ -107,6 +107,17 @@ class Locator:
         )
 
 
+def said_cut(located: Located, *, url: bool, referrer: bool) -> Located:
+    """The same place, with what was cut before the plan took most of the rest away, so that it does not show."""
+    known = located.columns[-1].split()
+    words = [
+        next((word for word in known if word.startswith(name)), f"{name}_cut" if is_cut else "")
+        for name, is_cut in (("url", url), ("referrer", referrer))
+    ]
+    columns = (*located.columns[:-1], " ".join(filter(None, words)))
+    return Located(columns, is_local=located.is_local, is_spam=located.is_spam)
+
+
 @cache
 def shipped_locator() -> Locator:
     """Locates by the table that ships."""

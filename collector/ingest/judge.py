@@ -18,6 +18,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType, structs
 
 from collector.consent import COUNTS, DROP, Rules, mode_of, sentence, why_not
 from collector.enrichment.enrich import (
+    CUT_CHARS,
     LONG_PAGE_BYTES,
     TITLE_CHARS_MAX,
     ContextFacts,
@@ -35,7 +36,7 @@ from collector.enrichment.enrich import (
 )
 from collector.enrichment.geo import Geo
 from collector.enrichment.identity import Salts, message_id
-from collector.enrichment.location import Located, Locator, shipped_locator
+from collector.enrichment.location import Located, Locator, said_cut, shipped_locator
 from collector.enrichment.sensitive import without_secrets
 from collector.ingest.clock import Correction, correction, parse_time
 from collector.ingest.packed import PAGE_COLUMNS, SENDER_COLUMNS, Part
@@ -247,7 +248,7 @@ class Judge:
                 event_ms = clock.event_time(occurred_ms)
 
         # Do to the page what the plan says of personal data.
-        handling = self._page
+        handling, sent = self._page, sender.known.page
         if planned is not None and planned.page is not None:
             handling = self.page_handling(planned)
         if handling is not None:
@@ -257,11 +258,14 @@ class Judge:
         stated = sender.known.page
         own_page = kind == "page" and ('"url"' in text or "\\u" in text)
         if own_page and (own := read_page(properties)).url:
+            sent = own
             stated = own if handling is None else _handled_page(own, handling)
             fragment = self._fragment(own.url, stated.url) if self._locator.keeps_fragments else ""
             located = self._locator.locate(stated.url, stated.referrer, sender.context.campaign, fragment)
         else:
             located = sender.located or self._locate(sender)
+        if sent is not stated and (len(sent.url) == CUT_CHARS or len(sent.referrer) == CUT_CHARS):
+            located = said_cut(located, url=len(sent.url) == CUT_CHARS, referrer=len(sent.referrer) == CUT_CHARS)
         number = sender.number
         if lacks:
             located, number = self._without_query(located), self._nobody(sender, lacks)

@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct, field
 
 from collector.files import sync_folder
+from collector.loading.kept import Kept
 from collector.spooling.spool import count_spooled
 
 
@@ -51,12 +52,16 @@ class Ledger(Struct):
 
 
 class Positions(Struct):
-    """How far each segment is loaded, and the ledger up to there. `sequence` counts batches."""
+    """How far each segment is loaded, and the ledger up to there. `sequence` counts batches.
+
+    `kept` counts rows of events and failed_events by day, as far as retention leaves them (kept.py).
+    """
 
     collector_id: str
     sequence: int = 0
     segments: dict[str, int] = {}
     ledger: Ledger = field(default_factory=Ledger)
+    kept: dict[str, Kept] = field(default_factory=dict)
 
 
 class Range(Struct, array_like=True):
@@ -109,8 +114,8 @@ def read_positions(data_dir: Path) -> Positions:
     return read_state(data_dir / "load" / "positions.json", Positions) or Positions(collector_id=os.urandom(8).hex())
 
 
-def account(data_dir: Path) -> tuple[Ledger, dict[str, int]]:
-    """The ledger, and where every event that was ever received is now: `received` is the sum of the others.
+def account(data_dir: Path) -> tuple[Positions, dict[str, int]]:
+    """The loader's state, and where every event that was ever received is now: `received` is the sum of the others.
 
     Raises:
         LoadError: the loader's state cannot be read.
@@ -118,7 +123,7 @@ def account(data_dir: Path) -> tuple[Ledger, dict[str, int]]:
     positions = read_positions(data_dir)
     ledger = positions.ledger
     spooled = count_spooled(data_dir / "spool", positions.segments)
-    return ledger, {
+    return positions, {
         "received": ledger.received + spooled,
         "stored": ledger.stored,
         "spooled": spooled,

@@ -25,7 +25,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -51,6 +52,7 @@ from collector.loading.block import (
     without,
 )
 from collector.loading.erased import Erased, Named
+from collector.loading.kept import DAY_MS, Kept
 from collector.loading.ledger import (
     Cuts,
     Ledger,
@@ -373,6 +375,20 @@ class Loader:
         self._write(self._folder / "positions.json", encode_state(positions))
         self.positions = positions
 
+    def look_at_retention(self, shortest: Mapping[str, int]) -> None:
+        """Forget the rows of days that retention may take some of. `shortest` rules by table, in days; 0 is none.
+
+        Raises:
+            OSError: nothing is changed.
+        """
+        kept = {
+            name: self.positions.kept.get(name, Kept()).look(days, self._now_ms()) for name, days in shortest.items()
+        }
+        if kept != self.positions.kept:
+            positions = msgspec.structs.replace(self.positions, kept=kept)
+            self._write(self._folder / "positions.json", encode_state(positions))
+            self.positions = positions
+
     def _waiting_bytes(self) -> int:
         """What waits, but no further than to FULL_BYTES: a backlog may have a thousand segments."""
         total = 0
@@ -683,6 +699,11 @@ class Loader:
         """Make the batch's end the new beginning. Ids count as seen only from here on."""
         positions = msgspec.structs.replace(self.positions, sequence=batch.manifest.sequence)
         positions.ledger = _settled(batch)
+        cuts = {"events": batch.manifest.cut_events, "failed_events": batch.manifest.cut_failed}
+        positions.kept = {
+            name: self.positions.kept.get(name, Kept()).note(_by_day(table, cuts[name]))
+            for name, table in (("events", batch.events), ("failed_events", batch.failed))
+        }
         positions.segments = dict(self.positions.segments)
         for part in batch.manifest.ranges:
             positions.segments[part.segment] = part.end
@@ -741,6 +762,18 @@ class Loader:
 def _count(record: Record, ledger: Ledger) -> None:
     ledger.received += record.accepted + record.rejected + record.dropped
     ledger.dropped += record.dropped
+
+
+def _by_day(table: pa.Table, cuts: Cuts) -> dict[int, int]:
+    """How many rows of a block were stored, by the day when they were received."""
+    if not table.num_rows:
+        return {}
+    received = times_ms(table, "received_at")
+    if not cuts.refused:
+        ends = pc.min_max(received).as_py()
+        if (day := ends["min"] // DAY_MS) == ends["max"] // DAY_MS:
+            return {day: table.num_rows}
+    return Counter(ms // DAY_MS for at, ms in enumerate(received.to_pylist()) if at not in cuts.refused)
 
 
 def _settled(batch: Batch) -> Ledger:

@@ -62,6 +62,11 @@ COLUMNS: dict[str, dict[str, str]] = {
         "person_id": "who entered and left an audience",
         "attributes": "the same, as it was then",
     },
+    "audience_refreshes": {
+        "query, description": "what its author wrote, who may have named somebody",
+        "failure": "the database's sentence, which may quote a value",
+    },
+    "audience_deliveries": {"failure": "the first words of a webhook's refusal, which may quote a member"},
     "counted_events": {"host, path": "what was looked at, by nobody: no id, no time but the day"},
     "erased_ids": {"hash": "keyed hashes of people who were erased, so that nothing of them comes back"},
     "erasures": {"receipt": "a salted hash of each erased id"},
@@ -72,24 +77,64 @@ FILES = {
     "spool/damaged/": "what could not be read",
     "load/refused/": "events that the database took in no table",
     "salts.json": "random salts of visitors without an id; destroyed after 48 hours; keep it out of backups",
+    "salts.visits": "marks of their ids whose visits are under way at midnight; emptied when these are over",
 }
 _SET_ASIDE = ("spool/damaged/", "load/refused/")
+
+
+class _Table(NamedTuple):
+    """What is looked at: columns of text and of JSON, along a key, which names one row; `whose` tells where it is from.
+
+    Attributes:
+        key: The sort key, for pages.
+        whose: The column that names the event or the audience.
+        chance: The column that a fair sample goes by.
+        texts: Columns of plain text.
+        json: Columns in which every text within is looked at by itself.
+        named: Is there a column source_id?
+    """
+
+    key: tuple[str, ...]
+    whose: str
+    chance: str
+    texts: tuple[str, ...]
+    json: tuple[str, ...] = ()
+    named: bool = True
+
+
+# What is made of these columns (path, stored sessions, views) has nothing that is not in them.
 _LOOKED_AT = {
-    "events": (
-        "user_id",
-        "url",
-        "title",
-        "referrer",
-        "utm_term",
-        "utm_content",
-        "properties",
-        "traits",
-        "extra",
-        "context",
+    "events": _Table(
+        KEYS["events"],
+        "event",
+        "message_id",
+        (
+            *("event_original", "visitor_id", "user_id", "group_id", "previous_id", "url", "fragment", "title"),
+            *("referrer", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content"),
+        ),
+        ("properties", "traits", "extra", "context"),
     ),
-    "failed_events": ("user_id", "context", "raw"),
+    "failed_events": _Table(
+        KEYS["failed_events"], "event", "message_id", ("visitor_id", "user_id", "fix"), ("context", "raw")
+    ),
+    "counted_events": _Table(("source_id", "day", "event", "host", "path"), "event", "path", ("path",)),
+    "audience_snapshots": _Table(
+        ("audience", "refresh_id", "source_id", "person_id"), "audience", "person_id", ("person_id",), ("attributes",)
+    ),
+    "audience_moves": _Table(
+        ("audience", "source_id", "person_id", "refresh_id"), "audience", "person_id", ("person_id",), ("attributes",)
+    ),
+    "audience_refreshes": _Table(
+        ("audience", "refresh_id"), "audience", "refresh_id", ("query", "description", "failure"), named=False
+    ),
+    "audience_deliveries": _Table(
+        ("audience", "destination", "to_id", "batch", "told_at", "failure"),
+        "audience",
+        "delivery",
+        ("failure",),
+        named=False,
+    ),
 }
-_JSON = {"properties", "traits", "extra", "context", "raw"}
 # Written with its country's code (E.164), or under a name that says so: nine digits alone are as often an order number.
 _PHONE = re.compile(r"(?<![\w.+/-])\+[1-9](?:[ ().\-/]{0,2}\d){7,14}(?![\w-])")
 _PHONE_NAMES = re.compile(r"phone|mobile|(?:^|_)tel(?:$|_)|fax", re.IGNORECASE)
@@ -103,8 +148,24 @@ _WORDS = {
 }  # fmt: skip
 
 
-class Finding(Struct, frozen=True):
-    """Personal data where no plan declares any. `rows` of those looked at hold it."""
+_ID = "identify people by a number of your own"
+_FILE = "name nobody in the audience's file"
+_TODO = {
+    "properties": "declare the property with `pii:` in the plan, or send it no more",
+    "traits": "send it no more if you do not need it",
+    "attributes": "select it no more in the audience's query if you do not need it",
+    "visitor_id": _ID,
+    "user_id": _ID,
+    "previous_id": _ID,
+    "person_id": _ID,
+    "query": _FILE,
+    "description": _FILE,
+    "failure": "it quotes what was refused; mend the audience's query, or what the webhook answers",
+}
+
+
+class Finding(Struct, frozen=True, order=True):
+    """Personal data where no plan declares any, of an event or of an audience. `rows` of those looked at hold it."""
 
     table: str
     column: str
@@ -113,20 +174,16 @@ class Finding(Struct, frozen=True):
     event: str
     kind: str
     rows: int
+    audience: str = ""
 
     @property
     def says(self) -> str:
         """One sentence."""
         place = f"{self.table}.{self.column}{' at ' + self.path if self.path else ''}"
-        todo = {
-            "properties": "declare the property with `pii:` in the plan, or send it no more",
-            "traits": "send it no more if you do not need it",
-            "user_id": "identify people by a number of your own",
-        }.get(self.column, "send it no more")
-        return (
-            f"{place} holds {_WORDS[self.kind]} ({self.rows:,} rows of {self.event or 'an event without name'}, "
-            f"source {self.source_id}); {todo}"
-        )
+        todo = _TODO.get(self.column, "send it no more")
+        whose = f"audience {self.audience}" if self.audience else self.event or "an event without name"
+        source = f", source {self.source_id}" if self.source_id else ""
+        return f"{place} holds {_WORDS[self.kind]} ({self.rows:,} rows of {whose}{source}); {todo}"
 
 
 class Declared(Struct, frozen=True):
@@ -160,15 +217,15 @@ def audit(ask: Ask, plan: Plan, sample_rows: int | None, days_aside: int = 0) ->
         sample_rows: How many rows of each table to look at, about; None for all.
         days_aside: How long files are kept that were set aside, as expire.days_aside says.
     """
-    found: Counter[tuple[str, str, str, str, str, str]] = Counter()
+    found: Counter[Finding] = Counter()
     looked_at, stored = {}, {}
-    for table in _LOOKED_AT:
+    for table, looked in _LOOKED_AT.items():
         stored[table] = int(rows(ask, f"SELECT count() FROM {table}")[0][0])
         looked_at[table] = 0
         for row in _rows(ask, table, stored[table], sample_rows):
             looked_at[table] += 1
-            found.update({(table, *one) for one in _in_row(plan, table, row)})
-    findings = [Finding(*where, count) for where, count in sorted(found.items())]
+            found.update(_in_row(plan, table, looked, row))
+    findings = sorted(msgspec.structs.replace(one, rows=count) for one, count in found.items())
     return Audit(
         COLUMNS, _files(days_aside), _kept(ask), list(_declared(plan)), looked_at, stored, findings, not findings
     )
@@ -181,10 +238,11 @@ def _files(days_aside: int) -> dict[str, str]:
 
 def _rows(ask: Ask, table: str, count: int, sample_rows: int | None) -> Iterator[Record]:
     """Rows of a table; of a sample each with the same chance."""
+    looked = _LOOKED_AT[table]
     one_of = 1 if sample_rows is None else max(1, -(-count // sample_rows))
-    sampled = "1" if one_of == 1 else f"cityHash64(message_id) % {one_of} = 0"
-    columns = ", ".join(("source_id", "event", *_LOOKED_AT[table]))
-    return paged(ask, columns, f"{table} WHERE {sampled}", KEYS[table], PAGE_ROWS, {"log_queries": 0})
+    sampled = "1" if one_of == 1 else f"cityHash64({looked.chance}) % {one_of} = 0"
+    columns = ", ".join((*["source_id"] * looked.named, looked.whose, *looked.texts, *looked.json))
+    return paged(ask, columns, f"{table} WHERE {sampled}", looked.key, PAGE_ROWS, {"log_queries": 0})
 
 
 class _Text(NamedTuple):
@@ -192,14 +250,18 @@ class _Text(NamedTuple):
     value: str
 
 
-def _in_row(plan: Plan, table: str, row: dict[str, Any]) -> Iterator[tuple[str, str, str, str, str]]:
-    """(column, path, source, event, kind) of what is personal and not declared."""
-    for column in _LOOKED_AT[table]:
-        for text in _texts(row[column]) if column in _JSON else [_Text((), row[column])]:
+def _in_row(plan: Plan, table: str, looked: _Table, row: Record) -> Iterator[Finding]:
+    """What is personal and not declared: each place of a row once."""
+    whose = row[looked.whose]
+    event, audience = (whose, "") if looked.whose == "event" else ("", whose)
+    seen = set()
+    for column in (*looked.texts, *looked.json):
+        for text in _texts(row[column]) if column in looked.json else [_Text((), row[column])]:
             kind = _kind(text)
-            if kind and not _is_declared(plan, row["event"], column, text.path):
+            if kind and not _is_declared(plan, event, column, text.path):
                 path = "".join(f"/{part}" for part in text.path)
-                yield column, path, row["source_id"], row["event"], kind
+                seen.add(Finding(table, column, path, row.get("source_id", ""), event, kind, 0, audience))
+    yield from seen
 
 
 def _kind(text: _Text) -> str:
@@ -232,13 +294,21 @@ def _texts(content: str) -> Iterator[_Text]:
 
 
 def _is_declared(plan: Plan, event: str, column: str, path: tuple[str, ...]) -> bool:
-    """Does the plan say that this property, or what it is in, is personal?"""
+    """Does the plan say that this property, or what it is in, is personal?
+
+    Of an audience's attribute: is it named as a property of any event of which the plan says so?
+    """
+    every = [
+        *((one.name, one) for one in plan.events.values()),
+        *((name, old) for (name, _), old in plan.history.items()),
+    ]
+    if column == "attributes":
+        return any(_declares(major, path) for _, major in every)
     if column == "raw" and path[:1] == ("properties",):
         path = path[1:]
     elif column != "properties":
         return False
-    majors = [plan.events.get(event), *(old for (name, _), old in plan.history.items() if name == event)]
-    return any(_declares(major, path) for major in majors if major is not None)
+    return any(_declares(major, path) for name, major in every if name == event)
 
 
 def _declares(event: EventPlan, path: Sequence[str]) -> bool:
@@ -268,7 +338,7 @@ def _declared(plan: Plan) -> Iterator[Declared]:
 
 def _kept(ask: Ask) -> dict[str, str]:
     """How long each table's rows are kept, as the database has it."""
-    kept = dict.fromkeys(COLUMNS, "for ever")
+    kept = dict.fromkeys(COLUMNS, "for ever") | {"audience_snapshots": "until its audience was refreshed twice more"}
     for table, engine in rows(
         ask,
         "SELECT name, engine_full FROM system.tables "

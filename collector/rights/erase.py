@@ -18,7 +18,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -38,13 +38,14 @@ from collector.plan.values import literal, quoted
 from collector.record import FAILED_COLUMNS
 from collector.rights.export import damaged_files, refused_files
 from collector.rights.person import Person, find_person
-from collector.rights.tables import KEYS, WORK, ids_of, of_other, other_tables
+from collector.rights.tables import KEYS, WORK, other_tables
 from collector.spooling.pressed import SegmentFile
 from collector.spooling.spool import Record, read_on, segments
 
 MUTATION_SECONDS_MAX = 540.0  # less than a command waits for its answer
 PARTS_SECONDS_MAX = 30.0  # old parts mostly go within seconds; a busy engine may keep them for minutes
 POLL_SECONDS = 0.1
+PASSES_MAX = 20  # over tables that others write; mostly it takes one, and what is left after all is told
 PARTS_POLL_SECONDS = 0.5
 _MOMENT = "DateTime64(3, 'UTC')"
 READ_BYTES = 4 * 1024 * 1024
@@ -123,9 +124,7 @@ def erase(loader: Loader, store: Store, ask: Ask, data_dir: Path, request: Reque
                 for home in homes:
                     count = _delete_rows(store, home, table, condition, now_ms)
                     _add(removed, changed, home, table, count)
-            for place, tables, _ in others:
-                for table, columns in tables.items():
-                    _add(removed, changed, place, table, _delete_ids(place, table, columns, person))
+            _delete_others([(place, tables) for place, tables, _ in others], person, removed, changed)
             _compute_anew(store, person)
         _clean_files(loader, data_dir, person, removed)
         loader.catch_up()
@@ -219,9 +218,51 @@ def _delete_rows(store: Store, home: Store, table: str, condition: str, now_ms: 
         return count
 
 
+def _delete_others(
+    others: Sequence[tuple[Store, dict[str, list[str]]]],
+    person: Person,
+    removed: dict[str, int],
+    changed: list[tuple[Store, str]],
+) -> None:
+    """Delete rows of other tables, again until there are none after all writers that may have read of the person.
+
+    Sessions are computed and audiences refreshed meanwhile, here and by other collectors. What such a statement read
+    before the person went it may write afterwards, and another may read that.
+    """
+    for _ in range(PASSES_MAX):
+        found = 0
+        for place, tables in others:
+            for table, columns in tables.items():
+                count = _delete_ids(place, table, columns, person)
+                _add(removed, changed, place, table, count)
+                found += count
+        waited = [_await_writers(place, tables) for place, tables in others]
+        if not found and not any(waited):
+            return
+
+
+def _await_writers(store: Store, tables: Iterable[str]) -> bool:
+    """Wait for the INSERTs into these tables that run now; were there any?"""
+    named = " OR ".join(f"position(query, {literal(table)}) > 0" for table in tables)
+    running = f"SELECT query_id FROM system.processes WHERE query_kind = 'Insert' AND ({named or '0'})"
+    try:
+        begun = {str(one) for (one,) in store.rows(running)}
+    except StoreError as error:
+        if error.transient:
+            raise
+        return False  # the database's user may not look; what is written late is then among what is left
+    waiting, deadline = begun, time.monotonic() + MUTATION_SECONDS_MAX
+    while waiting:
+        if time.monotonic() > deadline:
+            raise StoreError("other statements still write to tables of the person; erase again", transient=True)
+        time.sleep(POLL_SECONDS)  # nothing tells when a statement has ended
+        waiting = begun & {str(one) for (one,) in store.rows(running)}
+    return bool(begun)
+
+
 def _delete_ids(store: Store, table: str, columns: list[str], person: Person) -> int:
     """Delete rows of another table by the ids in its columns, and say how many there were."""
-    ids = [(holder, *pair) for holder, pairs_ in ids_of(person).items() for pair in pairs_]
+    ids = [(holder, *pair) for holder, pairs_ in person.by_holder().items() for pair in pairs_]
     names = ("holder", "source_id", "id")
     with _list(store, "holder String, source_id String, id String", "holder, source_id, id") as work:
         listed = [list(column) for column in zip(*ids, strict=True)]
@@ -339,7 +380,7 @@ def _left(
         own = {"events": f"{person.of_events()} AND {until}", "failed_events": f"{person.of_failed()} AND {until}"}
         looked = [(home, table, condition) for home in homes for table, condition in own.items()]
         looked += [
-            (place, table, of_other(person, columns)) for place, tables in others for table, columns in tables.items()
+            (place, table, person.of_other(columns)) for place, tables in others for table, columns in tables.items()
         ]
         for place, table, condition in looked:
             name = f"{place.database}.{quoted(table)}"

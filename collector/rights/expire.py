@@ -15,13 +15,12 @@ import logging
 from pathlib import Path
 
 from collector.database.retention import Rule
+from collector.loading.kept import DAY_MS
 from collector.loading.load import Loader
 from collector.loading.refused import FOLDER
 from collector.loading.survey import kept_files
 
 log = logging.getLogger("footfall.store")
-
-DAY_MS = 86_400_000
 
 
 def days_aside(rules: list[Rule], days: int) -> int:

@@ -15,7 +15,7 @@ from collector.hindsight.ask import Ask
 from collector.loading.refused import FOLDER
 from collector.plan.values import quoted
 from collector.rights.person import Person, pairs, rows
-from collector.rights.tables import KEYS, Record, as_clause, of_other, other_tables, paged
+from collector.rights.tables import KEYS, Record, as_clause, other_tables, paged
 
 PAGE_ROWS = 2_000  # of at most some 100 KB each
 # Those that are there of everybody; behind them come other tables of this database that name the person.
@@ -60,7 +60,7 @@ def records(ask: Ask, person: Person, data_dir: Path | None) -> Iterator[tuple[s
         others, _ = other_tables(lambda sql: rows(ask, sql), "currentDatabase()", distributed=True)
         others.pop("visitor_marks", None)  # a list of work: it says nothing of them but the id
         for table, columns in others.items():
-            yield from _all(ask, table, f"{quoted(table)} WHERE {of_other(person, columns)}", "ALL")
+            yield from _all(ask, table, f"{quoted(table)} WHERE {person.of_other(columns)}", "ALL")
 
 
 def _all(ask: Ask, table: str, source: str, order: str) -> Iterator[tuple[str, Record]]:

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from collector.hindsight.ask import LITERALS_BYTES_MAX, Ask
-from collector.plan.values import literal
+from collector.plan.values import literal, quoted
+from collector.rights.tables import other_tables
 
 IDS_MAX = 2_000  # of one person; more are a name that many share, and would not fit into a query
 PATTERN_IDS = 50  # in one regular expression
@@ -46,7 +47,7 @@ class Person(msgspec.Struct, frozen=True):
         visitors: Devices that are the person's alone.
         users: Names.
         turns: Of devices that are others' too.
-        person_ids: As the views name the person; none where only the very id is meant.
+        person_ids: As the views name the person now; none where only the very id is meant.
     """
 
     kind: str
@@ -70,6 +71,23 @@ class Person(msgspec.Struct, frozen=True):
         unread = f"source_id IN ({','.join(map(literal, self.sources))}) AND (visitor_id = '' OR type = 'alias')"
         either += [f"({unread} AND match(raw, {literal(pattern)}))" for pattern in self._patterns()]
         return f"({' OR '.join(either)})"
+
+    def of_other(self, columns: Iterable[str]) -> str:
+        """The condition for rows of another table, by its columns that hold ids."""
+        ids = self.by_holder()
+        either = [f"(source_id, {name}) IN {pairs(ids[name])}" for name in columns if ids[name]]
+        return f"({' OR '.join(either)})" if either else "0"
+
+    def by_holder(self) -> dict[str, tuple[tuple[str, str], ...]]:
+        """By column of HOLDERS what stands there for the person, with the source, which an audience may leave empty.
+
+        A table that is kept names the person as the views did then: before they signed in `visitor:` and the device.
+        """
+        named = {(source, f"visitor:{id_}") for source, id_ in self.visitors}
+        named |= {(source, f"user:{id_}") for source, id_ in self.users}
+        named |= {*self.person_ids}
+        named |= {("", person_id) for _, person_id in named}
+        return {"visitor_id": self.visitors, "user_id": self.users, "person_id": tuple(sorted(named))}
 
     def undated(self) -> str:
         """Of rows of `events`: those that may look later when they come again, or are not told by their ids alone."""
@@ -168,13 +186,21 @@ def find_person(ask: Ask, kind: str, id_: str, source: str = "", *, exact: bool 
 
 
 def _sources(ask: Ask, kind: str, id_: str) -> tuple[str, ...]:
+    """In which sources an id is known, by any table: retention may have taken the events, and left an audience."""
     wanted = literal(id_)
+    known = {"events": [f"{kind}_id = {wanted}", f"(type = 'alias' AND previous_id = {wanted})"]}
+    known["failed_events"] = [f"{kind}_id = {wanted}"]
+    others, _ = other_tables(lambda sql: rows(ask, sql), "currentDatabase()", distributed=True)
+    for table, columns in others.items():
+        values = {f"{kind}_id": wanted, "person_id": literal(f"{kind}:{id_}")}
+        known[table] = [f"{name} = {values[name]}" for name in columns if name in values]
     asked = (
-        "SELECT DISTINCT source_id FROM events "
-        f"WHERE {kind}_id = {wanted} OR (type = 'alias' AND previous_id = {wanted}) "
-        f"UNION DISTINCT SELECT DISTINCT source_id FROM failed_events WHERE {kind}_id = {wanted}"
+        f"SELECT DISTINCT toString(source_id) FROM {quoted(table)} WHERE {' OR '.join(either)}"
+        for table, either in known.items()
+        if either
     )
-    return tuple(sorted(str(row[0]) for row in rows(ask, asked)))
+    found = {str(row[0]) for row in rows(ask, " UNION DISTINCT ".join(asked))}
+    return tuple(sorted(found - {""} or found))  # an audience may name no source
 
 
 def _stitched(ask: Ask, kind: str, id_: str, source: str) -> Person:

@@ -13,7 +13,6 @@ import msgspec
 
 from collector.hindsight.ask import Ask
 from collector.plan.values import literal
-from collector.rights.person import Person, pairs
 
 # What names one row; the sort key, and of failed events what tells two of one id apart.
 KEYS = {
@@ -57,19 +56,6 @@ def other_tables(
         if "source_id" in names and names.intersection(HOLDERS)
     }
     return holding, sorted(set(columns) - set(holding))
-
-
-def ids_of(person: Person) -> dict[str, tuple[tuple[str, str], ...]]:
-    """By column of HOLDERS what stands there for the person, with the source, which an audience may leave empty."""
-    nowhere = tuple(("", name) for _, name in person.person_ids)
-    return {"visitor_id": person.visitors, "user_id": person.users, "person_id": (*person.person_ids, *nowhere)}
-
-
-def of_other(person: Person, columns: Iterable[str]) -> str:
-    """The condition for rows of another table, by its columns that hold ids."""
-    ids = ids_of(person)
-    either = [f"(source_id, {name}) IN {pairs(ids[name])}" for name in columns if ids[name]]
-    return f"({' OR '.join(either)})" if either else "0"
 
 
 def as_clause(settings: Mapping[str, object]) -> str:

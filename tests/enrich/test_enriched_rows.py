@@ -216,6 +216,20 @@ def test_an_address_or_a_user_agent_beyond_all_limits_costs_itself_and_not_the_e
     assert (rows[0].time_zone, json.loads(rows[1].properties)["kept"], rows[2].browser) == ("UTC", 1, "Chrome")
     assert "user_agent_cut" in rows[2].sender_flags
     assert max(len(found.context) + len(found.properties) for found in rows) < EVENT_BYTES_MAX
+    # What was cut off is missing, also where the plan then leaves little of the rest: the campaign stood at the end.
+    late = f"https://shop.example/?{'&'.join(f'a{n}={n}' for n in range(10_000))}&utm_source=news"
+    pages: list[dict[str, Any]] = [
+        {"type": "page", "properties": {"url": late, "referrer": late}},
+        {"type": "page", "properties": {"url": "https://shop.example/", "referrer": late}},
+        {"type": "track", "event": "e", "context": {"page": {"url": late, "referrer": "javascript:x"}}},
+        {"type": "page", "properties": {"url": late[:7_000] + "&utm_source=news"}},
+    ]
+    assert [(found.url, found.utm_source, found.page_flags) for found in judge(tools, *pages).rows.events] == [
+        ("https://shop.example/", "", "url_cut referrer_cut"),
+        ("https://shop.example/", "", "referrer_cut"),
+        ("https://shop.example/", "", "url_cut referrer_unreadable"),
+        ("https://shop.example/?utm_source=news", "news", ""),
+    ]
     middling = judge(tools, {"type": "page", "properties": {"url": f"https://shop.example/?{'q=b&' * 2_500}"}})
     assert [(found.host, found.page_flags) for found in middling.rows.events] == [("shop.example", "url_cut")]
 

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import uuid
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,13 @@ from collector.enrichment.identity import (
     message_id,
     truncate_address,
 )
+from collector.enrichment.visits import MINUTE_MS, VISIT_MS, Visits
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 quick = settings(derandomize=True, database=None, deadline=None, max_examples=80)
 
 NOON = 20_414 * DAY_MS + DAY_MS // 2
+MIDNIGHT = NOON + DAY_MS // 2
 WHO = ("site", "198.51.100.7", "Mozilla/5.0")
 
 
@@ -65,10 +68,66 @@ def test_a_message_id_holds_74_random_bits_and_sorts_by_time() -> None:
 def test_a_visitor_keeps_one_id_for_a_day(salt_file: Path) -> None:
     salts = Salts(salt_file)
     first = salts.visitor_id(NOON, *WHO)
-    assert first == salts.visitor_id(NOON + DAY_MS // 2 - 1, *WHO) == Salts(salt_file).visitor_id(NOON, *WHO)
+    assert first == salts.visitor_id(MIDNIGHT - VISIT_MS - 1, *WHO) == Salts(salt_file).visitor_id(NOON, *WHO)
     assert len(first) == 24
     assert first.startswith("c_")
-    assert first != salts.visitor_id(NOON + DAY_MS // 2, *WHO)
+    assert first != salts.visitor_id(MIDNIGHT, *WHO)
+
+
+def test_a_visit_that_midnight_finds_under_way_keeps_its_id_to_its_end(salt_file: Path) -> None:
+    """Through any of several workers; another visitor's does not, nor does the next visit or the next night."""
+    one, two = Salts(salt_file), Salts(salt_file)
+    first = one.visitor_id(MIDNIGHT - 20 * MINUTE_MS, *WHO)
+    for minute in (-5, 5, 30, 60, 61):
+        at = MIDNIGHT + minute * MINUTE_MS
+        assert two.visitor_id(at, *WHO) == first, f"{minute} minutes after midnight"
+        one.expire(at)
+    assert Salts(salt_file).visitor_id(MIDNIGHT + 90 * MINUTE_MS, *WHO) == first
+    stranger = ("site", "203.0.113.9", "Mozilla/5.0")
+    of_today = one.visitor_id(MIDNIGHT + 62 * MINUTE_MS, *stranger)
+    assert of_today == one.visitor_id(MIDNIGHT + 9 * VISIT_MS, *stranger)
+    visits = salt_file.with_suffix(".visits")
+    assert stat.S_IMODE(visits.stat().st_mode) == 0o600
+    assert visits.stat().st_size > 0
+
+    later = MIDNIGHT + (90 + 32) * MINUTE_MS
+    second = two.visitor_id(later, *WHO)
+    assert second != first
+    assert one.visitor_id(later + 1, *WHO) == second
+    one.expire(later)
+    assert visits.read_bytes() == b"", "nothing of a visit outlives it"
+    # The one that keeps its id through a whole day does not through another: the salt is destroyed.
+    at = MIDNIGHT + DAY_MS - 10 * MINUTE_MS
+    second = one.visitor_id(at, *WHO)
+    seen = {one.visitor_id(at + quarter * VISIT_MS // 2, *WHO) for quarter in range(2 * 48)}
+    assert seen == {second}
+    assert one.visitor_id(at + DAY_MS + VISIT_MS, *WHO) != second
+
+
+def test_a_visit_becomes_two_where_it_cannot_be_noted_and_no_event_is_lost(salt_file: Path) -> None:
+    salt_file.with_suffix(".visits").mkdir()
+    salts = Salts(salt_file)
+    first = salts.visitor_id(MIDNIGHT - 1, *WHO)
+    assert salts.visitor_id(MIDNIGHT, *WHO) != first
+    salts.expire(MIDNIGHT + DAY_MS)
+
+
+@pytest.mark.parametrize("damage", [b"\xff" * 600_000, b"\x01" * 70, b"\x00"])
+def test_a_damaged_file_of_visits_costs_no_event(salt_file: Path, damage: bytes) -> None:
+    salts = Salts(salt_file)
+    salts.visitor_id(NOON, *WHO)
+    salt_file.with_suffix(".visits").write_bytes(damage)
+    for minute in range(-40, 80, 7):
+        assert salts.visitor_id(MIDNIGHT + minute * MINUTE_MS, *WHO).startswith("c_")
+
+
+def test_of_visits_that_meet_in_one_place_the_one_seen_longest_ago_gives_way(tmp_path: Path) -> None:
+    visits = Visits(tmp_path / "visits")
+    ids = [f"c_{urlsafe_b64encode((n << 64 | 5).to_bytes(16, 'big'))[:22].decode()}" for n in range(1, 10)]
+    for minute, visitor_id in enumerate(ids):
+        visits.note(visitor_id, MIDNIGHT + minute * MINUTE_MS)
+    assert [visits.goes_on(visitor_id, MIDNIGHT + 9 * MINUTE_MS) for visitor_id in ids] == [False, *[True] * 8]
+    assert (tmp_path / "visits").stat().st_size <= 64 + 8_192 * 64
 
 
 def test_an_id_depends_on_source_network_and_user_agent_but_not_on_the_exact_address(salt_file: Path) -> None:

@@ -132,7 +132,12 @@ def test_a_running_collector_exports_erases_and_logs_nothing_hostile(tmp_path: P
             {"type": "track", "event": "=cmd|A0", "anonymousId": "zebra-visitor-4711", "properties": {"x": HOSTILE}},
             {"type": "identify", "userId": "zebra-user", "anonymousId": "zebra-visitor-4711", "traits": {"n": "@1"}},
             {"type": HOSTILE, "event": HOSTILE, "anonymousId": "zebra-visitor-4711"},
-            {"type": "track", "event": "other", "anonymousId": "another-visitor"},
+            {
+                "type": "track",
+                "event": "other",
+                "anonymousId": "another-visitor",
+                "properties": {"to": "b@example.org"},
+            },
         ]
         assert collector.send(*batch).status == 200
         data = ("--data", collector.data_dir)
@@ -150,10 +155,19 @@ def test_a_running_collector_exports_erases_and_logs_nothing_hostile(tmp_path: P
         done = footfall("privacy", "erase", "--visitor", "zebra-visitor-4711", "--receipt", tmp_path / "r.json", *data)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "nothing is left" in done.stdout
+        assert "nobody is known" not in done.stdout
+        for command in (("export",), ("erase", "--yes")):
+            done = footfall("privacy", *command, "--visitor", "somebody-else", *data)
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert "nobody is known by this id, so see how it is written" in done.stdout + done.stderr
         receipt = json.loads((tmp_path / "r.json").read_text())
         assert (receipt["removed"]["events"], receipt["removed"]["failed_events"], receipt["ok"]) == (2, 1, True)
         assert "zebra" not in json.dumps(receipt)
         assert collector.sql("SELECT event FROM events") == [{"event": "other"}]
+        done = footfall("privacy", "audit", "--all", *data)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "FOUND  events.properties at /to holds e-mail addresses (1 rows of other, source " in done.stdout
+        assert "b@example.org" not in done.stdout
         erased = [row["events"] + row["failed_events"] for row in collector.sql("SELECT * FROM erasures")]
         assert sum(map(int, erased)) == 3
     assert receipt["old_parts"] == 0
