@@ -18,11 +18,11 @@
 --               is_engaged        10 seconds or more, two page views or more, or a conversion of either kind.
 -- Exact       Yes: no sampling, no approximate counts, the same in any order of arrival.
 -- Time        event_time, UTC.
--- Cost        Reads when events were, and what is asked for in three groups: pages, bounces, conversions and revenue;
---             channel and referrer_host; utm_*, device, country and user_id. Filter on source_id and visitor_id: they
---             reach the table. A filter on started_at does not, because visits are known only from all events of their
---             visitor. `SETTINGS optimize_aggregation_in_order = 1` halves the memory, as visitors then stream in sort
---             order. It works on a query and not in a view, hence not here.
+-- Cost        Reads when events were, and what is asked for in groups: pages, bounces, conversions and revenue; channel
+--             and referrer_host; utm_*, device and country; user_id. Filter on source_id and visitor_id: they reach the
+--             table. A filter on started_at does not, because visits are known only from all events of their visitor.
+--             `SETTINGS optimize_aggregation_in_order = 1` halves the memory, as visitors then stream in sort order. It
+--             works on a query and not in a view, hence not here.
 -- Test        tests/sql/sessions/
 CREATE OR REPLACE VIEW {database}.sessions AS
 WITH
@@ -39,7 +39,7 @@ SELECT
     visitor_id,
     session_number,
     lower(hex(cityHash64(source_id, visitor_id, started_at))) AS session_id,
-    arrayLast(id -> id != '', detail.10) AS user_id,
+    arrayLast(id -> id != '', user) AS user_id,
 
     moment[1].1 AS started_at,
     moment[-1].1 AS ended_at,
@@ -77,4 +77,5 @@ ARRAY JOIN
     moments AS moment,
     actions AS action,
     sources AS source,
-    details AS detail
+    details AS detail,
+    user_ids AS user

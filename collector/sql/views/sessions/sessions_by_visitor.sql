@@ -11,7 +11,8 @@
 --                         `page_view`, is_call of identify, group and alias calls.
 --               sources   (channel, referrer_host)
 --               details   (utm_source, utm_medium, utm_campaign, utm_term, utm_content, device_class, browser, os,
---                         country, user_id)
+--                         country)
+--               user_ids  user_id
 -- Exact       Yes: no sampling, no approximate counts, the same in any order of arrival.
 -- Time        event_time, UTC.
 -- Cost        Of moments, which it always needs, and of the columns that are asked for. It is a view of its own because
@@ -55,12 +56,16 @@ SELECT
             (detail, moment) -> moment,
             groupArray((
                 utm_source, utm_medium, utm_campaign, utm_term, utm_content,
-                device_class, browser, os, country,
-                user_id
+                device_class, browser, os, country
             )),
             heard
         ),
         begins
-    ) AS details
+    ) AS details,
+    arraySplit(
+        (user_id, begin) -> begin,
+        arraySort((user_id, moment) -> moment, groupArray(user_id), heard),
+        begins
+    ) AS user_ids
 FROM {database}.human_events
 GROUP BY source_id, visitor_id
