@@ -44,6 +44,7 @@ const look = async (path, visit) => {
   context.on("weberror", (error) => errors.push(String(error.error())));
   await context.route(/.*/, carry);
   const page = await context.newPage();
+  page.setDefaultTimeout(90_000); // of a machine that is busy otherwise
   await page.goto(SITE + path);
   await page.waitForFunction(() => window.footfall?.version);
   const told = await visit?.(page);

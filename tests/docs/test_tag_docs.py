@@ -708,7 +708,7 @@ def key_of_the_source_with_cookies(collector: Serving) -> str:
     return key
 
 
-BROWSER_SECONDS_MAX = 180.0  # of a machine that is busy otherwise
+BROWSER_SECONDS_MAX = 300.0  # of a machine that is busy otherwise
 
 
 @ONE_COLLECTOR
