@@ -397,6 +397,29 @@ export const scenarios = {
     assert.equal(of("huge").after, 1);
   },
 
+  "a symbol for a name throws nothing into the page, is said to developers, and what follows is sent": async ({
+    collector,
+    open,
+  }) => {
+    const page = await open();
+    await collector.until(() => collector.views.length, "the page view");
+    const said = await page.evaluate(() => {
+      const warnings = [];
+      window.footfall.watch((kind, what) => kind === "warning" && warnings.push(`${what[0]}`));
+      window.footfall("track", Symbol("x"), { after: 1 });
+      window.footfall.track(Symbol("y"));
+      window.footfall("page", Symbol("p"), { kept: 1 });
+      window.footfall("track", "value", { symbol: Symbol("v"), kept: 1 });
+      return warnings;
+    });
+    await last(page, collector);
+    assert.equal(said.length, 2, said.join());
+    for (const warning of said) assert.match(warning, /symbol/i);
+    assert.deepEqual(collector.tracked, ["value", "the_last"]);
+    assert.deepEqual(collector.stored.find(({ event }) => event === "value").properties, { kept: 1 });
+    assert.equal(collector.views.length, 2);
+  },
+
   "denied storage costs nothing but memory (40)": async ({ collector, context, open }) => {
     await context.addInitScript(() => {
       Object.defineProperty(window, "localStorage", { get: () => decodeURIComponent("%") });
