@@ -21,7 +21,6 @@ from collector.enrichment.enrich import (
     LONG_PAGE_BYTES,
     TITLE_CHARS_MAX,
     ContextFacts,
-    PageContext,
     Request,
     country_of,
     object_bytes,
@@ -254,12 +253,19 @@ class Judge:
             sender = self._handled_sender(sender, handling)
 
         # Locate: by the context, or by what a page call says of its page.
-        stated = sender.known.page
-        own_page = kind == "page" and ('"url"' in text or "\\u" in text)
-        if own_page and (own := read_page(properties)).url:
-            stated = own if handling is None else _handled_page(own, handling)
-            fragment = self._fragment(own.url, stated.url) if self._locator.keeps_fragments else ""
-            located = self._locator.locate(stated.url, stated.referrer, sender.context.campaign, fragment)
+        title, sent, url = sender.known.page.title, None, ""
+        if kind == "page" and ('"url"' in text or "\\u" in text):
+            if planned is not None and (found := planned.page_in(properties)) is not None:
+                sent, url, referrer, own_title = found
+            else:
+                own = read_page(properties)
+                url, referrer, own_title = own.url, own.referrer, own.title
+        if url:
+            sent_url, title = url, own_title
+            if handling is not None:
+                url, referrer, title = handling.page(url, referrer, title)
+            fragment = self._fragment(sent_url, url) if self._locator.keeps_fragments else ""
+            located = self._locator.locate(url, referrer, sender.context.campaign, fragment)
         else:
             located = sender.located or self._locate(sender)
         number = sender.number
@@ -286,13 +292,13 @@ class Judge:
         # Check against the plan.
         if planned is not None and envelope.extra is UNSET:
             # By position: a call by keyword costs more than the look-up it saves.
-            checked = planned.check(properties, environment, request.received_ms, self.handled)
+            checked = planned.check(properties, environment, request.received_ms, self.handled, sent)
         else:
             checked = self._check(envelope, event, major, properties, environment)
-        if (found := checked.dropped) is not None:
-            raise Dropped(own_id, found.reason.word, found.pointer, found.fix, checked)
-        if (found := checked.rejected) is not None:
-            raise Unfit(found, visitor_id, environment, checked)
+        if (broken := checked.dropped) is not None:
+            raise Dropped(own_id, broken.reason.word, broken.pointer, broken.fix, checked)
+        if (broken := checked.rejected) is not None:
+            raise Unfit(broken, visitor_id, environment, checked)
         if checked.properties is not None:
             text = checked.properties.decode()
         if "=" in text or "@" in text:
@@ -303,7 +309,6 @@ class Judge:
             text = without_addresses(text) if kind == "page" else text
             self.lacked = lacks
 
-        title = stated.title
         sequence = envelope.sequence or 0
         return (
             number,
@@ -571,12 +576,6 @@ def _identifier(value: Any, field: str) -> str:
             f"{field} has {len(text):,} characters, the limit is {ID_CHARS_MAX}; send the id alone",
         )
     return text
-
-
-def _handled_page(page: PageContext, handling: PageHandling) -> PageContext:
-    return PageContext(
-        handling.text("url", page.url), handling.text("referrer", page.referrer), handling.text("title", page.title)
-    )
 
 
 def _address(url: str) -> str:
