@@ -301,7 +301,8 @@ class Judge:
             raise Unfit(broken, visitor_id, environment, checked)
         if checked.properties is not None:
             text = checked.properties.decode()
-        if "=" in text or "@" in text:
+        is_own = sent is not None and url != "" and not checked.violations  # these are the addresses in the text
+        if not (is_own and located.vouches_for(text)) and ("=" in text or "@" in text):
             text = without_secrets(text)
         if lacks:
             if counting:

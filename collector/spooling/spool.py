@@ -195,6 +195,7 @@ class SpoolWriter:
             error = self._attempt(b"".join([record for record, _ in waiting]))
             self._on_commit(len(waiting), time.monotonic_ns() - begun_ns)
             self._loop.call_soon_threadsafe(self._settle, waiting, error)
+            del waiting  # or these would be freed here, while the loop waits for Python's lock
         self._abandon()
 
     def _attempt(self, data: bytes) -> SpoolUnavailable | None:
