@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 from urllib.parse import parse_qs
+
+from msgspec import Struct
 
 from collector.app.unpack import coding_of
 from collector.consent import DNT, GPC, OPT_OUT
@@ -20,10 +22,11 @@ Headers: TypeAlias = list[tuple[bytes, bytes]]
 OPT_OUT_COOKIE = b"footfall_optout=1"
 QUERY_PARAMETERS_MAX = 50  # of a POST, whose query says no more than the key
 
+_NO_HINTS = ("", "", "")
 _TYPES = frozenset({b"", b"application/json", b"text/plain"})
 
 
-class Head(NamedTuple):
+class Head(Struct, frozen=True, gc=False):
     """The headers that matter, and the query."""
 
     content_type: bytes
@@ -69,6 +72,13 @@ def read_head(headers: Headers, query: bytes) -> Head:
         get(b"cookie", b""),
         query,
     )
+
+
+def hints_of(head: Head) -> tuple[str, str, str]:
+    """The client hints that browsers send unasked: mobile, platform, brands; each empty where it was not sent."""
+    if not (head.mobile_hint or head.platform_hint or head.brands_hint):
+        return _NO_HINTS
+    return head.mobile_hint.decode("latin-1"), head.platform_hint.decode("latin-1"), head.brands_hint.decode("latin-1")
 
 
 def exact_hints_of(head: Head) -> Hints:

@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 
+from msgspec import structs
+
 from collector.app.address import X_FORWARDED_FOR, address_of
 from collector.app.answers import JSON, Answer, all_accepted, answer, cookie, cors_of, refusal, verdict_body
-from collector.app.head import Headers, asks_debug, exact_hints_of, presented_key, read_head, signals_of
+from collector.app.head import Headers, asks_debug, exact_hints_of, hints_of, presented_key, read_head, signals_of
 from collector.app.pressure import Pressure
 from collector.app.throttle import Throttle
 from collector.app.unpack import unpack_as
@@ -141,7 +143,7 @@ class Intake:
 
     def take_pixel(self, asked: Asked) -> None:
         """Decode and judge the one event of a pixel's query. Raises Refused."""
-        query, asked.head = asked.head.query, asked.head._replace(query=b"")
+        query, asked.head = asked.head.query, structs.replace(asked.head, query=b"")
         asked.batch = batch = decode_pixel(query.decode("latin-1"), asked.head.referer.decode("latin-1"))
         self._judge(asked, lambda: list(batch.raws))
 
@@ -229,13 +231,9 @@ class Intake:
             access.is_server,
             address,
             head.user_agent.decode("latin-1"),
-            (
-                head.mobile_hint.decode("latin-1"),
-                head.platform_hint.decode("latin-1"),
-                head.brands_hint.decode("latin-1"),
-            ),
+            hints_of(head),
             access.environment,
-            head.purpose.decode("latin-1"),
+            head.purpose.decode("latin-1") if head.purpose else "",
             signals_of(head) if not access.is_server and (head.gpc or head.dnt or head.cookie) else (),
             laid_over(self.tools.consent, access.consent) if access.consent is not None else None,
             exact_hints_of(head),

@@ -16,7 +16,7 @@ from collector.loading.ledger import account, read_positions
 from collector.loading.survey import arrivals
 from collector.metrics import Counters, read_counters, read_gauges
 from collector.spooling.room import Room
-from collector.spooling.spool import SEGMENT_MAGIC, Record, read_records, segment_bytes, segments
+from collector.spooling.spool import SEGMENT_MAGIC, Record, begun_ms, read_records, segment_bytes, segments
 from collector.wire import names
 
 PUBLISH_SECONDS = 5.0
@@ -93,20 +93,25 @@ def measures(data_dir: Path, now_ms: int, room: Room | None = None) -> Measures:
 
 
 def _spool(folder: Path, positions: dict[str, int], now_ms: int) -> dict[str, float]:
-    """How many bytes it holds in how many segments, and how old the oldest event is that is in no table yet."""
+    """How many bytes it holds in how many segments, and how old the oldest event is that is in no table yet.
+
+    A segment's events came after it was begun, so that one which was begun later need not be opened: of a day's backlog
+    each may have to be unpacked. What is replayed is old from the moment when its segment is the oldest.
+    """
     count = size_bytes = 0
-    oldest_ms = now_ms
+    oldest_ms: int | None = None
     for path in segments(folder):
         try:
             size = path.stat().st_size
             start = max(positions.get(path.name, 0), len(SEGMENT_MAGIC))
-            if start < segment_bytes(path):
-                oldest_ms = min(oldest_ms, _received_ms(path, start, now_ms))
+            if (oldest_ms is None or begun_ms(path) < oldest_ms) and start < segment_bytes(path):
+                received_ms = _received_ms(path, start, now_ms)
+                oldest_ms = received_ms if oldest_ms is None else min(oldest_ms, received_ms)
         except FileNotFoundError:
             continue  # loaded and deleted while we looked
         count += 1
         size_bytes += size
-    age_ms = max(now_ms - oldest_ms, 0)
+    age_ms = 0 if oldest_ms is None else max(now_ms - oldest_ms, 0)
     return {"spool_segments": count, "spool_bytes": size_bytes, "oldest_unwritten_seconds": age_ms / 1_000}
 
 

@@ -158,8 +158,12 @@ class Protocol(HttpToolsProtocol):
 
     def _short_way(self) -> Exchange | None:
         """The request that has just begun as one to be collected whole, if it is a plain POST of events."""
-        path, _, query = self.url.partition(b"?")
-        if path not in self._whole_paths or self.parser.get_method() != b"POST" or b"#" in query:
+        path, query = self.url, b""
+        if path not in self._whole_paths:
+            path, _, query = path.partition(b"?")
+            if path not in self._whole_paths or b"#" in query:
+                return None
+        if self.parser.get_method() != b"POST":
             return None
         if (self.cycle is not None and not self.cycle.response_complete) or self.flow.write_paused:
             return None

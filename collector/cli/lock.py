@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 FILE_NAME = "lock"
-# Children of a killed supervisor notice within a second and drain for at most ten.
-LEFTOVER_SECONDS_MAX = 15.0
+# Children of a killed supervisor notice within a second and drain for at most ten; one that was being started first
+# comes to its end. On a busy machine all of it takes several times as long.
+LEFTOVER_SECONDS_MAX = 60.0
+LEFTOVER_TOLD_SECONDS = 2.0  # then whoever waits is told what for
 ASKING_SECONDS_MAX = 0.5  # whoever only asks who the holder is has the lock too, for a moment
 
 
@@ -21,12 +25,17 @@ class InUse(Exception):
     """Another process uses the data directory; the text is one sentence that names it."""
 
 
-def acquire(data_dir: Path, what: str) -> int:
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def acquire(data_dir: Path, what: str, say: Callable[[str], None] = _say) -> int:
     """Lock a data directory for this process and the children it hands the descriptor to.
 
     Args:
         data_dir: The directory, which must exist.
         what: The command, for the message that others get.
+        say: Told in a sentence what is waited for.
     Returns:
         The descriptor; the lock ends when all its copies are closed.
     Raises:
@@ -35,13 +44,21 @@ def acquire(data_dir: Path, what: str) -> int:
     path = data_dir / FILE_NAME
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     begun = time.monotonic()
+    told = False
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         except BlockingIOError:
             pid, command = _holder(path)
-            patience = ASKING_SECONDS_MAX if _alive(pid) else LEFTOVER_SECONDS_MAX
+            alive = _alive(pid)
+            patience = ASKING_SECONDS_MAX if alive else LEFTOVER_SECONDS_MAX
+            if not (alive or told) and time.monotonic() > begun + LEFTOVER_TOLD_SECONDS:
+                told = True
+                say(
+                    f"process {pid} ({command}) is gone and what it had started still uses {data_dir}; waiting up to "
+                    f"{LEFTOVER_SECONDS_MAX:.0f} s for its end"
+                )
             if time.monotonic() > begun + patience:
                 os.close(descriptor)
                 raise InUse(

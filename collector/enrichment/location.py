@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 from typing import Any, TypeAlias
 
 from collector.enrichment.referrer import CACHED_URL_MAX, URL_MAX, Addresses, fragment_of, shipped_addresses
+from collector.enrichment.sensitive import harmless_signs
 
 # utm_source, utm_medium, utm_campaign, utm_term, utm_content, click_id_type, click_id
 Campaign: TypeAlias = tuple[str, str, str, str, str, str, str]
@@ -23,14 +24,22 @@ _LOCAL_HOST = re.compile(r"(?:localhost|[a-z0-9.-]{1,200}\.localhost|127(?:\.[0-
 
 
 class Located:
-    """A place. `columns` are those of packed.PAGE_COLUMNS; compared by identity, because most are cached."""
+    """A place. `columns` are those of packed.PAGE_COLUMNS; compared by identity, because most are cached.
 
-    __slots__ = ("columns", "is_local", "is_spam")
+    `signs` are the `harmless_signs` of address and referrer as they were sent.
+    """
 
-    def __init__(self, columns: tuple[str, ...], *, is_local: bool, is_spam: bool) -> None:
+    __slots__ = ("_signs", "columns", "is_local", "is_spam")
+
+    def __init__(self, columns: tuple[str, ...], *, is_local: bool, is_spam: bool, signs: int = -1) -> None:
         self.columns = columns
         self.is_local = is_local
         self.is_spam = is_spam
+        self._signs = signs
+
+    def vouches_for(self, text: str) -> bool:
+        """Is this JSON, in which address and referrer stand as they were sent, known to hold no secret?"""
+        return text.count("=") == self._signs and "@" not in text and "%3" not in text and "\\" not in text
 
 
 def is_local(host: str) -> bool:
@@ -92,7 +101,12 @@ class Locator:
             fragment,
             _flags(page.problem, "" if referrer_host and before.problem == "unreadable" else before.problem),
         )
-        return Located(columns, is_local=is_local(page.host), is_spam=addresses.is_spam(referrer_host))
+        return Located(
+            columns,
+            is_local=is_local(page.host),
+            is_spam=addresses.is_spam(referrer_host),
+            signs=harmless_signs(url, referrer),
+        )
 
     def _parameters(self, query: str) -> Campaign:
         page = self._addresses.read_parameters(query[:URL_MAX])

@@ -22,7 +22,6 @@ from collector.enrichment.enrich import (
     LONG_PAGE_BYTES,
     TITLE_CHARS_MAX,
     ContextFacts,
-    PageContext,
     Request,
     country_of,
     object_bytes,
@@ -248,24 +247,31 @@ class Judge:
                 event_ms = clock.event_time(occurred_ms)
 
         # Do to the page what the plan says of personal data.
-        handling, sent = self._page, sender.known.page
+        handling = self._page
+        sent_url, sent_referrer = sender.known.page.url, sender.known.page.referrer
         if planned is not None and planned.page is not None:
             handling = self.page_handling(planned)
         if handling is not None:
             sender = self._handled_sender(sender, handling)
 
         # Locate: by the context, or by what a page call says of its page.
-        stated = sender.known.page
-        own_page = kind == "page" and ('"url"' in text or "\\u" in text)
-        if own_page and (own := read_page(properties)).url:
-            sent = own
-            stated = own if handling is None else _handled_page(own, handling)
-            fragment = self._fragment(own.url, stated.url) if self._locator.keeps_fragments else ""
-            located = self._locator.locate(stated.url, stated.referrer, sender.context.campaign, fragment)
+        title, sent, url = sender.known.page.title, None, ""
+        if kind == "page" and ('"url"' in text or "\\u" in text):
+            if planned is not None and (found := planned.page_in(properties)) is not None:
+                sent, url, referrer, own_title = found
+            else:
+                own = read_page(properties)
+                url, referrer, own_title = own.url, own.referrer, own.title
+        if url:
+            sent_url, sent_referrer, title = url, referrer, own_title
+            if handling is not None:
+                url, referrer, title = handling.page(url, referrer, title)
+            fragment = self._fragment(sent_url, url) if self._locator.keeps_fragments else ""
+            located = self._locator.locate(url, referrer, sender.context.campaign, fragment)
         else:
             located = sender.located or self._locate(sender)
-        if sent is not stated and (len(sent.url) == CUT_CHARS or len(sent.referrer) == CUT_CHARS):
-            located = said_cut(located, url=len(sent.url) == CUT_CHARS, referrer=len(sent.referrer) == CUT_CHARS)
+        if handling is not None and CUT_CHARS in (len(sent_url), len(sent_referrer)):
+            located = said_cut(located, url=len(sent_url) == CUT_CHARS, referrer=len(sent_referrer) == CUT_CHARS)
         number = sender.number
         if lacks:
             located, number = self._without_query(located), self._nobody(sender, lacks)
@@ -290,16 +296,17 @@ class Judge:
         # Check against the plan.
         if planned is not None and envelope.extra is UNSET:
             # By position: a call by keyword costs more than the look-up it saves.
-            checked = planned.check(properties, environment, request.received_ms, self.handled)
+            checked = planned.check(properties, environment, request.received_ms, self.handled, sent)
         else:
             checked = self._check(envelope, event, major, properties, environment)
-        if (found := checked.dropped) is not None:
-            raise Dropped(own_id, found.reason.word, found.pointer, found.fix, checked)
-        if (found := checked.rejected) is not None:
-            raise Unfit(found, visitor_id, environment, checked)
+        if (broken := checked.dropped) is not None:
+            raise Dropped(own_id, broken.reason.word, broken.pointer, broken.fix, checked)
+        if (broken := checked.rejected) is not None:
+            raise Unfit(broken, visitor_id, environment, checked)
         if checked.properties is not None:
             text = checked.properties.decode()
-        if "=" in text or "@" in text:
+        is_own = sent is not None and url != "" and not checked.violations  # these are the addresses in the text
+        if not (is_own and located.vouches_for(text)) and ("=" in text or "@" in text):
             text = without_secrets(text)
         if lacks:
             if counting:
@@ -307,7 +314,6 @@ class Judge:
             text = without_addresses(text) if kind == "page" else text
             self.lacked = lacks
 
-        title = stated.title
         sequence = envelope.sequence or 0
         return (
             number,
@@ -575,12 +581,6 @@ def _identifier(value: Any, field: str) -> str:
             f"{field} has {len(text):,} characters, the limit is {ID_CHARS_MAX}; send the id alone",
         )
     return text
-
-
-def _handled_page(page: PageContext, handling: PageHandling) -> PageContext:
-    return PageContext(
-        handling.text("url", page.url), handling.text("referrer", page.referrer), handling.text("title", page.title)
-    )
 
 
 def _address(url: str) -> str:

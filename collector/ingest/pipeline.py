@@ -58,7 +58,7 @@ class Outcome(Struct):
     `rejected` and `dropped` hold one verdict for each such event, the violation that decided; `flagged` one for each
     violation of an event that was accepted. `cookieless` and `counted` hold one for each event that lacks consent and
     is stored as nobody's, or only counted; `counted_rows` are those of the counted. `counts` is what to add to the
-    counters of COUNTER_NAMES.
+    counters of COUNTER_NAMES, `accepted` how many events are stored or counted.
     """
 
     packed: Packed
@@ -69,11 +69,7 @@ class Outcome(Struct):
     cookieless: list[Verdict] = []
     counted: list[Verdict] = []
     counted_rows: list[Part] = []
-
-    @property
-    def accepted(self) -> int:
-        """How many events are stored or counted."""
-        return len(self.packed.events) + len(self.counted_rows)
+    accepted: int = 0
 
     @property
     def rows(self) -> Rows:
@@ -149,6 +145,7 @@ def process(
             _count(outcome.counts, "counted_total", counted.word)
     if judge.hides or outcome.cookieless or outcome.counted or outcome.dropped:
         only_used(rows)
+    outcome.accepted = len(rows.events) + len(outcome.counted_rows)
     return outcome
 
 

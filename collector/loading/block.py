@@ -142,6 +142,8 @@ class Rows:
         self._sender_at: list[int] = []
         self._page_at: list[int] = []
         self._page_numbers: dict[bytes, int] = {}
+        self._page_bytes: list[int] = []
+        self._event_keys: list[str] = []
         self._turning: list[Part] = []
         self._table: pa.Table | None = None
         self._unfit: dict[int, str] = {}
@@ -176,15 +178,16 @@ class Rows:
         self._take(senders, numbers, events)
         size = len(payload) + (len(events) - len(senders)) * max(len(sender[_CONTEXT]) for sender in senders)
         if len(numbers) < len(events):
-            longest = max(sum(len(self._pages[number][at]) for at in _LONG_OF_PAGE) for number in numbers)
-            size += (len(events) - len(numbers)) * longest
+            size += (len(events) - len(numbers)) * max([self._page_bytes[number] for number in numbers])
         return size
 
     def _page_number(self, page: bytes) -> int:
         number = self._page_numbers.get(page)
         if number is None:
-            self._pages.append(_decode_page(page))
-            number = self._page_numbers[page] = len(self._pages) - 1
+            columns = _decode_page(page)
+            number = self._page_numbers[page] = len(self._pages)
+            self._pages.append(columns)
+            self._page_bytes.append(sum(len(columns[at]) for at in _LONG_OF_PAGE))
         return number
 
     def _take(self, senders: list[Part], pages: list[int], events: list[Part]) -> None:
@@ -219,12 +222,13 @@ class Rows:
         self._turning.clear()
 
     def event_keys(self) -> list[str]:
-        """What tells an event from all others, for each accepted event: see `event_key`."""
+        """What tells an event from all others, for each accepted event: see `event_key`. The list stays ours."""
         self._turn()
-        sources = [sender[_SOURCE] for sender in self._senders]
-        return [
-            f"{sources[at]}\0{message_id}" for at, message_id in zip(self._sender_at, self._own[_MESSAGE], strict=True)
-        ]
+        if len(self._event_keys) != len(self._sender_at):
+            sources = [sender[_SOURCE] for sender in self._senders]
+            places = zip(self._sender_at, self._own[_MESSAGE], strict=True)
+            self._event_keys = [f"{sources[at]}\0{message_id}" for at, message_id in places]
+        return self._event_keys
 
     def failed_keys(self) -> list[str]:
         """The same for each rejected event: see `failed_key`."""

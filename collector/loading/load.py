@@ -28,6 +28,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from itertools import chain
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
@@ -64,7 +65,7 @@ from collector.loading.ledger import (
     read_state,
     write_durably,
 )
-from collector.loading.recent import RecentIds
+from collector.loading.recent import SIEVE_IDS, RecentIds
 from collector.loading.refused import failed_rows, set_aside
 from collector.plan.values import literal
 from collector.record import (
@@ -100,6 +101,8 @@ PROBE_BYTES = 128 * 1024  # and the bytes of their ids, which clients choose: Cl
 AHEAD_MS_MAX = CLOCK_STEP_MS // 2 + 30_000
 RECALL_MS = 3_600_000  # before the newest stored event: what a new loader remembers,
 RECALL_IDS = 100_000  # and at most so many, which takes it a moment
+# Of how long before the newest it is told at least whether there may be more: twice what clocks are corrected by.
+RECALL_SIEVE_MS = 2 * AHEAD_MS_MAX
 POLL_SECONDS = 0.05
 RETRY_SECONDS_MAX = 30.0
 _FAILED_SOURCE, _FAILED_RECEIVED, _FAILED_MESSAGE = (
@@ -605,7 +608,45 @@ class Loader:
                 f"ORDER BY received_at DESC LIMIT {RECALL_IDS}"
             )
             self._recent.add((key(*row[1:]) for row in rows), newest_ms)
-            self._recent.unknown_until(rows[-1][0] if len(rows) == RECALL_IDS else unknown_ms)
+            if len(rows) == RECALL_IDS:
+                unknown_ms = rows[-1][0]
+            self._recent.unknown_until(unknown_ms)
+            if table == "events":
+                self._recent.sieve.unknown_until(self._recall_sieve(newest_ms - RECALL_SIEVE_MS, unknown_ms))
+
+    def _recall_sieve(self, after_ms: int, until_ms: int) -> int:
+        """Tell the sieve of what was stored before that is remembered: of a busy minute that are a million ids.
+
+        Args:
+            after_ms: Of events that were received later than that,
+            until_ms: and not later than this.
+        Returns:
+            Up to when events may be stored of which it was not told; they are more than it holds, or came before.
+        """
+        sieve, name = self._recent.sieve, f"{self._store.database}.events"
+        received = "toUnixTimestamp64Milli(received_at)"
+        between = "WHERE received_at BETWEEN fromUnixTimestamp64Milli({}) AND fromUnixTimestamp64Milli({})".format
+        seconds = (
+            self._store.rows(
+                f"SELECT intDiv({received}, 1000) AS second, count() FROM {name} {between(after_ms + 1, until_ms)} "
+                "GROUP BY second ORDER BY second DESC"
+            )
+            if after_ms < until_ms
+            else []
+        )
+        told = part = 0
+        for at, (second, count) in enumerate(seconds):
+            told += count
+            part += count
+            if told > SIEVE_IDS:
+                return until_ms
+            last = at == len(seconds) - 1
+            if part >= RECALL_IDS or last:
+                from_ms = after_ms + 1 if last else second * 1_000
+                rows = self._store.rows(f"SELECT source_id, message_id FROM {name} {between(from_ms, until_ms)}")
+                sieve.add({event_key(*row) for row in rows}, until_ms)
+                until_ms, part = from_ms - 1, 0
+        return until_ms
 
     def _recall_batch(self, batch_id: str) -> None:
         """Remember what has arrived of a batch whose outcome is unknown and which cannot be sent again as it was."""
@@ -713,10 +754,9 @@ class Loader:
 
     def _remember(self, batch: Batch) -> None:
         refused = batch.manifest.cut_events.refused
-        keys = _others(batch.event_keys, refused)
-        keys += _others(batch.failed_keys, batch.manifest.cut_failed.refused)  # what is only in a file is not stored
-        keys += batch.counted_keys
-        self._recent.add(keys, batch.newest_ms)
+        events = _others(batch.event_keys, refused)
+        failed = _others(batch.failed_keys, batch.manifest.cut_failed.refused)  # what is only in a file is not stored
+        self._recent.add(chain(events, failed, batch.counted_keys), batch.newest_ms)
 
     def _tidy(self) -> None:
         """Delete sealed segments that are loaded to their end, and forget the positions of deleted ones."""

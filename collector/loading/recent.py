@@ -48,9 +48,8 @@ class RecentIds:
             self._old_newest_ms, self._young_newest_ms = self._young_newest_ms, 0
 
     def unknown_until(self, received_ms: int) -> None:
-        """Events received up to then are stored of which nothing is known here."""
+        """Events received up to then are stored which are not remembered here; the sieve may know of them."""
         self.since_ms = max(self.since_ms, received_ms + 1)
-        self.sieve.since_ms = max(self.sieve.since_ms, received_ms + 1)
 
 
 class Sieve:
@@ -81,6 +80,10 @@ class Sieve:
             bits[second % SIEVE_BITS >> 3] |= 1 << (second & 7)
         self._count += len(keys)
         self._young_newest_ms = max(self._young_newest_ms, newest_ms)
+
+    def unknown_until(self, received_ms: int) -> None:
+        """Events received up to then are stored of which it was not told."""
+        self.since_ms = max(self.since_ms, received_ms + 1)
 
     def __contains__(self, key: str) -> bool:
         first = hash(key)

@@ -33,6 +33,7 @@ from collector.plan.fast import (
 from collector.plan.model import PROD, Action, EventPlan, Plan, Property
 from collector.plan.page import PageHandling, page_handling
 from collector.plan.pii import (
+    Edit,
     Handler,
     Stripper,
     blanked,
@@ -41,7 +42,6 @@ from collector.plan.pii import (
     handlers_of,
     mask_detected,
     over_members,
-    stripper_of,
 )
 from collector.plan.policy import FOREVER_MS, Policies, Policy, midnight_ms
 from collector.plan.rules import (
@@ -67,6 +67,8 @@ log = logging.getLogger("footfall.plan")
 PROPERTIES = "/properties"
 # The fields of an event's addresses, as many as a page has; of events with more they are asked one by one.
 ADDRESSES = ("address_1", "address_2", "address_3")
+# What a page view says of its page, and read at once.
+PAGE = ("url", "referrer", "title")
 # Kept per event, by value, each for the currency it first came with: more than most shops have prices. Letting newer
 # ones in costs more than it saves where no two orders are alike.
 VERDICTS_MAX = 1_024
@@ -93,6 +95,8 @@ class Checked(Struct, frozen=True, gc=False):
     shadowed: tuple[Reason, ...] = ()
 
 
+_BACKSLASH = 0x5C
+_NO_EDITS = (None,) * len(ADDRESSES)
 _NO_EXTRA: Extra = {}  # shared by all valid events: nobody changes the `extra` of a verdict
 
 UNCHECKED = Checked(0, "", "0", "", (), None)
@@ -229,15 +233,17 @@ class EventCheck:
     __slots__ = (
         "__dict__",
         "_addresses",
-        "_clean",
         "_conversion",
         "_currencies",
         "_currency_fields",
         "_decode",
         "_direct",
+        "_edits",
         "_ends_ms",
         "_event",
         "_known",
+        "_names",
+        "_page_in",
         "_patterns",
         "_plain",
         "_room",
@@ -262,8 +268,10 @@ class EventCheck:
         self.consent = event.consent
         self.handlers = handlers_of(event.properties)
         self.page = page_handling(event.properties)
-        self._addresses: list[tuple[Callable[[Any], Any], bytes, Stripper]] = []
-        self._clean: set[object] | None = None
+        self._addresses: list[tuple[Callable[[Any], Any], Mapping[Any, Edit | None]]] = []
+        self._names: list[bytes] = []  # of the addresses, in JSON
+        self._edits: Mapping[Any, Edit | None] | None = None
+        self._page_in: Callable[[Any], Any] | None = None
         self.policies = Policies(event.rules)
         self.prepared = False
         self._event = event
@@ -304,7 +312,7 @@ class EventCheck:
             name: stripper
             for prop in event.properties
             for name in (prop.name, *prop.aliases)
-            if (stripper := stripper_of(prop.type)) is not None
+            if prop.type.kind == "string" and isinstance(stripper := self.handlers.get(name), Stripper)
         }
         if len(strippers) != len(self.handlers):
             strippers = {}  # what else is handled must be taken apart, and they with it
@@ -325,9 +333,13 @@ class EventCheck:
             if prop.name in words
             for name in (prop.name, *prop.aliases)
         ]
-        self._addresses = [(attrgetter(holders[name]), encode(name), stripper) for name, stripper in strippers.items()]
+        self._names = [encode(name) for name in strippers]
+        self._addresses = [(attrgetter(holders[name]), one.edits) for name, one in strippers.items()]
         if self._valueless and not words and 0 < len(strippers) <= len(ADDRESSES) and len(set(strippers.values())) == 1:
-            self._clean = next(iter(strippers.values())).clean
+            self._edits = next(iter(strippers.values())).edits
+        texts = {prop.name for prop in event.properties if prop.type.kind == "string" and prop.name in PAGE}
+        if len(texts) == len(PAGE):
+            self._page_in = attrgetter(*(holders[name] for name in PAGE))
         self._direct = direct and not self.handlers and not self._patterns
         # What is personal is not remembered, for it would outlive its event.
         personal = {*values, *currencies} & {prop.name for prop in event.properties if prop.type.sensitive}
@@ -367,19 +379,42 @@ class EventCheck:
     def _slot(self, name: str) -> _Slot:
         return _Slot(next((prop for prop in self._event.properties if prop.name == name), None))
 
-    def check(
-        self, properties: bytes | Raw, environment: str = PROD, now_ms: int = 0, handled: bool = False
-    ) -> Checked:
-        """The verdict on one event of this major version; see CompiledPlan.check, and for its cost decisions/0008."""
-        if now_ms >= self._ends_ms or handled:
-            return self._walked(properties, environment, now_ms, handled)
+    def page_in(self, properties: bytes | Raw) -> tuple[Any, str, str, str] | None:
+        """The properties of a valid page view, decoded for `check`, with the address, the referrer and the title in
+        them, empty where there are none; None for any other.
+        """
         try:
             sent = self._decode(properties)
-        except Exception:  # msgspec's own errors, UnicodeDecodeError, RecursionError: the walk will tell
-            return self._walked(properties, environment, now_ms)
-        clean = self._clean
-        if clean is not None and sent.address_1 in clean and sent.address_2 in clean and sent.address_3 in clean:
-            return self._valid
+        except Exception:  # as below
+            return None
+        if self._page_in is None:
+            return None
+        url, referrer, title = self._page_in(sent)
+        return sent, url or "", referrer or "", title or ""
+
+    def check(
+        self,
+        properties: bytes | Raw,
+        environment: str = PROD,
+        now_ms: int = 0,
+        handled: bool = False,
+        sent: Any = None,
+    ) -> Checked:
+        """The verdict on one event of this major version; see CompiledPlan.check, and for its cost decisions/0008.
+
+        `sent` is what `page_in` has decoded of it, if it was asked.
+        """
+        if now_ms >= self._ends_ms or handled:
+            return self._walked(properties, environment, now_ms, handled)
+        if sent is None:
+            try:
+                sent = self._decode(properties)
+            except Exception:  # msgspec's own errors, UnicodeDecodeError, RecursionError: the walk will tell
+                return self._walked(properties, environment, now_ms)
+        edits = self._edits
+        if edits is not None:
+            found = edits[sent.address_1], edits[sent.address_2], edits[sent.address_3]
+            return self._valid if found == _NO_EDITS else self._kept(self._valid, properties, found)
         if self._plain:
             return self._valid
         if self._direct:
@@ -401,21 +436,14 @@ class EventCheck:
             checked = self._valued(_first(sent, self._value_fields), _first(sent, self._currency_fields))
         if checked is None or not self.handlers:
             return checked
-        kept = self._kept(sent, properties)
-        return checked if kept is None else structs.replace(checked, properties=kept)
+        found = tuple(edits[read(sent)] for read, edits in self._addresses)
+        return checked if found and not any(found) else self._kept(checked, properties, found)
 
-    def _kept(self, sent: Any, properties: bytes | Raw) -> bytes | None:
-        """What may be written of a decoded event; None when that is what was sent."""
-        edits: list[tuple[bytes, tuple[bytes, bytes]]] = []
-        for read, key, stripper in self._addresses:
-            text = read(sent)
-            if text not in stripper.clean and (edited := stripper.edit(key, text)) is not None:
-                edits.append((key, edited))
-        if self._addresses and not edits:
-            return None
+    def _kept(self, checked: Checked, properties: bytes | Raw, edits: tuple[Edit | None, ...]) -> Checked:
+        """The verdict with what may be written of an event, to whose addresses `edits` is done."""
         raw = bytes(properties)
-        kept = _edited(raw, edits) or _handled(raw, self.handlers)
-        return None if kept == raw else kept
+        kept = _edited(raw, self._names, edits) or _handled(raw, self.handlers)
+        return checked if kept == raw else structs.replace(checked, properties=kept)
 
     def _valued(self, number: Any, sent: Any) -> Checked | None:
         """The verdict on a valid event with these; None when the walk must read them."""
@@ -487,19 +515,21 @@ class EventCheck:
         return text, ""
 
 
-def _edited(raw: bytes, edits: list[tuple[bytes, tuple[bytes, bytes]]]) -> bytes | None:
+def _edited(raw: bytes, names: list[bytes], edits: tuple[Edit | None, ...]) -> bytes | None:
     """Properties in which addresses, by their names, are edited as their bytes stand; None to have them taken apart.
 
-    Those are taken apart that are nested, spelled with escapes or blanks, or name one of the addresses twice: in all
-    others a quote begins or ends a text. It takes a fifth of the time.
+    Those are taken apart that are spelled with escapes or blanks, or name one of the addresses twice, at any depth: in
+    all others a quote begins or ends a text. It takes a fifth of the time.
     """
-    if not edits or raw.count(b"{") != 1 or b"\\" in raw:
+    if not names or _BACKSLASH in raw:
         return None
     kept = raw
-    for name, edited in edits:
-        whole, kept = kept, kept.replace(*edited)
-        if len(kept) == len(whole) or raw.count(name) != 1:
-            return None
+    for name, edit in zip(names, edits, strict=False):
+        if edit is not None:
+            before, _, after = kept.partition(edit.sent)
+            if not before.endswith(name + b":") or raw.count(name) != 1:
+                return None
+            kept = before + edit.kept + after
     return kept
 
 

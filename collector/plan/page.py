@@ -6,13 +6,13 @@ A page's address is sent twice: as a property of the page view, and in the conte
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 import msgspec
 
 from collector.plan.model import Property
-from collector.plan.pii import Handler, Stripper, handler_of, over_members, stripper_of
+from collector.plan.pii import Handler, Stripper, handler_of, over_members
 
 # What else holds the value of a property, where that is not declared itself: a query, and the page visited before.
 _SAME = {"search": "url", "referrer": "url"}
@@ -28,21 +28,20 @@ _decode_text = msgspec.json.Decoder(str).decode
 class PageHandling:
     """What is done to the page of an event; all events of one plan share a few of these."""
 
-    def __init__(self, handlers: Mapping[str, Handler], strippers: Mapping[str, Stripper]) -> None:
+    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+        """`handlers` are those of the page's parts, by the names of their properties."""
         self._handlers = handlers
-        self._strippers = strippers
+        self._texts = tuple(_of_text(handlers.get(name)) for name in ("url", "referrer", "title"))
         self._cached = lru_cache(maxsize=_CONTEXTS_CACHED)(self._context)
 
-    def text(self, name: str, value: str) -> str:
-        """One part of the page, by the name of its property; empty when it is dropped."""
-        stripper = self._strippers.get(name)
-        if stripper is not None:
-            return stripper.text(value)
-        handle = self._handlers.get(name)
-        if handle is None or not value:
-            return value
-        kept = handle(msgspec.json.encode(value))
-        return "" if kept is None or kept == b"null" else _decode_text(kept)
+    def page(self, url: str, referrer: str, title: str) -> tuple[str, str, str]:
+        """What is kept of a page's address, of the one before it, and of its title; empty where it is dropped."""
+        of_url, of_referrer, of_title = self._texts
+        return (
+            of_url(url) if of_url is not None else url,
+            of_referrer(referrer) if of_referrer is not None else referrer,
+            of_title(title) if of_title is not None else title,
+        )
 
     def context(self, text: str) -> str:
         """A context's JSON with its page handled, and its campaign, which is a part of the first page's query."""
@@ -73,13 +72,22 @@ def page_handling(properties: tuple[Property, ...]) -> PageHandling | None:
     """What is done to the page of an event with these properties; None when nothing is."""
     declared = {prop.name: prop for prop in properties if prop.name in _NAMES}
     found: dict[str, Handler] = {}
-    strippers: dict[str, Stripper] = {}
     for name in _NAMES:
         prop = declared.get(name)
         if prop is None or prop.type.pii is None:
             prop = declared.get(_SAME.get(name, name))
         if prop is not None and (handle := handler_of(prop.type)) is not None:
             found[name] = handle
-            if (stripper := stripper_of(prop.type)) is not None:
-                strippers[name] = stripper
-    return PageHandling(found, strippers) if found else None
+    return PageHandling(found) if found else None
+
+
+def _of_text(handle: Handler | None) -> Callable[[str], str] | None:
+    """The same for a decoded text; what is dropped is empty."""
+    if handle is None or isinstance(handle, Stripper):
+        return None if handle is None else handle.text
+
+    def change(value: str) -> str:
+        kept = handle(msgspec.json.encode(value)) if value else b"null"
+        return "" if kept is None or kept == b"null" else _decode_text(kept)
+
+    return change

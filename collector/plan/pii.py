@@ -12,7 +12,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import unquote_plus
 
 import msgspec
@@ -27,11 +27,10 @@ SEARCHED_TEXTS_MAX = 64
 LEVELS_MAX = 32  # of a value that is changed; each level is put together anew
 MASK = "***"
 _MASKED = b'"***"'
-# Addresses that were stripped, of each name and allow-list, of which a plan has a few: a site's pages repeat. x 2 KB.
-STRIPPED_CACHE_MAX = 1_024
-STRIPPED_CACHED_BYTES_MAX = 512
-# Addresses with nothing to strip, of each allow-list: those of a busy site. x 600 bytes; forgotten all at once.
-CLEAN_MAX = 4_096
+# Addresses of which it is known what is kept: those of a busy site, of each allow-list, of which a plan has a few. At
+# most 2 KB each; forgotten all at once.
+ADDRESSES_MAX = 4_096
+ADDRESS_CHARS_MAX = 512
 _DECLARATIONS_MAX = 64
 
 Handler: TypeAlias = Callable[[bytes], bytes | None]
@@ -261,54 +260,48 @@ def _over_elements(raw: bytes, handle: Handler) -> bytes:
     return raw if changed == entries else list_of(changed)
 
 
-@lru_cache(maxsize=_DECLARATIONS_MAX)
-def _stripping(keep: tuple[str, ...]) -> Handler:
-    """The same for addresses, of which every page view has some: what holds nothing to strip is passed on unread."""
-    handle = _leaves(_stripper(keep).text)
+class Edit(NamedTuple):
+    """An address of which something goes: what is kept, and both as they stand in compact JSON."""
 
-    def strip(raw: bytes) -> bytes | None:
-        return raw if _STRIPPED.search(raw) is None and raw.startswith(b'"') else handle(raw)
+    text: str
+    sent: bytes
+    kept: bytes
 
-    return strip
+
+class _Edits(dict[Any, Edit | None]):
+    """`edits[sent]` is what is done to an address; None where nothing goes, as of null and of what was not sent."""
+
+    def __init__(self, change: Callable[[str], str]) -> None:
+        super().__init__({UNSET: None, None: None, "": None})
+        self._change = change
+        self._begun = dict(self)
+
+    def __missing__(self, sent: str) -> Edit | None:
+        kept = self._change(sent)
+        edit = None if kept == sent else Edit(kept, encode(sent), encode(kept))
+        if len(sent) <= ADDRESS_CHARS_MAX:
+            if len(self) >= ADDRESSES_MAX:
+                self.clear()
+                self.update(self._begun)
+            self[sent] = edit
+        return edit
 
 
 class Stripper:
-    """The same for decoded addresses. `clean` are some of which nothing goes, and what stands where none was sent."""
+    """The Handler of addresses, of which every page view has some. `edits` says what is done to a decoded one."""
 
     def __init__(self, keep: tuple[str, ...]) -> None:
-        self._change = _keeping(keep)
-        self._changed = lru_cache(maxsize=STRIPPED_CACHE_MAX)(self._change)
-        self._edited = lru_cache(maxsize=STRIPPED_CACHE_MAX)(self._edit)
-        self.clean: set[object] = {None, UNSET, ""}
+        self.edits = _Edits(_keeping(keep))
+        self._handle = _leaves(self.text)
 
-    def text(self, text: str) -> str:
+    def __call__(self, raw: bytes) -> bytes | None:
+        """As all handlers; what holds nothing to strip is passed on unread."""
+        return raw if _STRIPPED.search(raw) is None and raw.startswith(b'"') else self._handle(raw)
+
+    def text(self, sent: str) -> str:
         """What is kept of an address."""
-        if text in self.clean:
-            return text
-        if len(text) > STRIPPED_CACHED_BYTES_MAX:
-            return self._change(text)
-        kept = self._changed(text)
-        if kept == text:
-            if len(self.clean) >= CLEAN_MAX:
-                self.clean.clear()
-                self.clean.update((None, UNSET, ""))
-            self.clean.add(text)
-        return kept
-
-    def edit(self, key: bytes, text: str) -> tuple[bytes, bytes] | None:
-        """What stands for an address and its key in compact JSON, before and after; None where nothing goes."""
-        return self._edited(key, text) if len(text) <= STRIPPED_CACHED_BYTES_MAX else self._edit(key, text)
-
-    def _edit(self, key: bytes, text: str) -> tuple[bytes, bytes] | None:
-        kept = self.text(text)
-        return None if kept == text else (key + b":" + encode(text), key + b":" + encode(kept))
-
-
-def stripper_of(kind: Type) -> Stripper | None:
-    """What is done to decoded values of a type; None where it is no address, or handled otherwise."""
-    if kind.pii is None or kind.pii.handling != "strip_query_except" or kind.kind != "string":
-        return None
-    return _stripper(kind.pii.keep)
+        edit = self.edits[sent]
+        return sent if edit is None else edit.text
 
 
 _stripper = lru_cache(maxsize=_DECLARATIONS_MAX)(Stripper)
@@ -330,7 +323,7 @@ def handler_of(kind: Type) -> Handler | None:
     if kind.pii is not None and kind.pii.handling == "drop":
         return _dropped
     if kind.pii is not None and kind.pii.handling == "strip_query_except":
-        return _stripping(kind.pii.keep)
+        return _stripper(kind.pii.keep)
     if kind.pii is not None and (change := text_handler(kind.pii, kind.format)) is not None:
         return _leaves(change)
     if kind.items is not None and (item := handler_of(kind.items)) is not None:

@@ -44,12 +44,14 @@ SEGMENT_MAGIC = b"FFSPOOL1"
 RECORD_MAGIC = b"FREC"
 _HEAD = struct.Struct("<4sII")
 _COUNTS = struct.Struct("<HHI")
-HEAD_BYTES = _HEAD.size + _COUNTS.size
+_WHOLE_HEAD = struct.Struct("<4sIIHHI")
+HEAD_BYTES = _WHOLE_HEAD.size
 
 SEGMENT_BYTES_MAX = 64 * 1024 * 1024  # a sealed segment is deleted whole, so this bounds the disk a slow one holds
 PENDING_BYTES_MAX = 64 * 1024 * 1024  # appends waiting for the disk; beyond it the disk is not keeping up
 RECORD_BYTES_MAX = 32 * 1024 * 1024  # a length beyond this is damage, not data: rows are larger than their 512 KB body
 PROBE_SECONDS = 1.0  # how often a failing disk is asked again, with or without anyone waiting
+HEADS_READ_BYTES = 16_384  # a dozen records of one event; of larger ones little is read in vain
 SUFFIX = ".segment"
 
 
@@ -195,6 +197,7 @@ class SpoolWriter:
             error = self._attempt(b"".join([record for record, _ in waiting]))
             self._on_commit(len(waiting), time.monotonic_ns() - begun_ns)
             self._loop.call_soon_threadsafe(self._settle, waiting, error)
+            del waiting  # or these would be freed here, while the loop waits for Python's lock
         self._abandon()
 
     def _attempt(self, data: bytes) -> SpoolUnavailable | None:
@@ -270,6 +273,12 @@ def _write_all(descriptor: int, data: bytes) -> None:
 def segments(folder: Path) -> list[Path]:
     """All segments of a spool, in the order in which they were begun."""
     return sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.name.split("-")[-2:])
+
+
+def begun_ms(path: Path) -> int:
+    """When a segment was begun, by its writer's clock; 0 where its name is not one that a writer gives."""
+    (when,) = path.name.split("-")[-2:-1] or ("",)
+    return int(when) if when.isdecimal() else 0
 
 
 def is_sealed(path: Path) -> bool:
@@ -390,13 +399,18 @@ def _count_from(file: SegmentFile, offset: int) -> int:
 def _count_between(file: SegmentFile, offset: int, end: int) -> int:
     total = 0
     offset = max(offset, len(SEGMENT_MAGIC))
-    while offset < end and len(head := file.read(offset, HEAD_BYTES)) == HEAD_BYTES:
-        magic, payload_bytes, _ = _HEAD.unpack_from(head)
-        offset += HEAD_BYTES + payload_bytes
-        if magic != RECORD_MAGIC or offset > end:
-            break
-        total += sum(_COUNTS.unpack_from(head, _HEAD.size))
-    return total
+    while True:
+        data = file.read(offset, min(HEADS_READ_BYTES, end - offset))
+        at = 0
+        while at + HEAD_BYTES <= len(data):
+            magic, payload_bytes, _, accepted, rejected, dropped = _WHOLE_HEAD.unpack_from(data, at)
+            at += HEAD_BYTES + payload_bytes
+            if magic != RECORD_MAGIC or offset + at > end:
+                return total
+            total += accepted + rejected + dropped
+        if at == 0:
+            return total
+        offset += at
 
 
 def _record_end(data: bytes, offset: int) -> int | None:

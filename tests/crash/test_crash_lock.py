@@ -33,12 +33,16 @@ def test_asking_who_holds_a_free_directory_keeps_nobody_out(tmp_path: Path) -> N
     os.close(lock.acquire(tmp_path, "footfall serve"))
 
 
-def test_what_a_dead_holder_left_running_is_waited_for(tmp_path: Path) -> None:
+def test_what_a_dead_holder_left_running_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "LEFTOVER_TOLD_SECONDS", 0.0)
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     descriptor = lock.acquire(tmp_path, "footfall serve")
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{dead.pid} footfall serve\n".encode(), 0)
+    told: list[str] = []
     child_ends = threading.Timer(lock.ASKING_SECONDS_MAX * 2, os.close, (descriptor,))
     child_ends.start()
-    os.close(lock.acquire(tmp_path, "footfall serve"))
+    os.close(lock.acquire(tmp_path, "footfall serve", told.append))
+    (sentence,) = told
+    assert f"process {dead.pid} (footfall serve) is gone" in sentence

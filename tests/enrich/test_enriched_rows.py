@@ -334,6 +334,27 @@ def test_secrets_in_addresses_are_stored_nowhere(tools: Tools) -> None:
     assert json.loads(outcome.rows.failed[0].raw)["properties"]["page"] == first.url
 
 
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"url": "https://a.example/?utm_source=x", "search_query": "?token=HUSH"},
+        {"url": "https://a.example/?utm_source=x", "search_query": "https://me:HUSH@a.example"},
+        {"url": "https://a.example/?utm_source=x", "search_query": "?token%3dHUSH"},
+        {"url": "https://a.example/?utm_source=x", "search_query": "?token=HUSH", "referrer": "https://b.example/?q=1"},
+        {"url": "https://a.example/?utm_source=x", "not_planned": "?token=HUSH"},
+        {"url": 5, "search_query": "?token=HUSH"},
+        {"referrer": "https://b.example/?q=1", "search_query": "?token=HUSH"},
+        {"url": None, "referrer": "", "search_query": "?token=HUSH"},
+        {"url": "?token=HUSH&utm_source=x", "title": "a=b"},
+    ],
+)
+def test_secrets_beside_the_addresses_of_a_page_are_stored_nowhere(tools: Tools, properties: dict[str, Any]) -> None:
+    context = {"page": {"url": "https://a.example/?utm_source=x", "referrer": "https://a.example/"}}
+    outcome = judge(tools, {"type": "page", "properties": properties}, context=context)
+    assert len(outcome.rows.events) + len(outcome.rows.failed) == 1
+    assert b"HUSH" not in msgspec.json.encode([outcome.rows.events, outcome.rows.failed])
+
+
 def test_what_holds_no_secret_is_stored_as_sent(tools: Tools) -> None:
     sent = {"href": "https://a.example/?q=1&s=2", "formula": "a=b&c=d", "n": 1.50}
     assert json.loads(row(tools, properties=sent).properties) == sent

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.enrichment.referrer import fragment_of
-from collector.enrichment.sensitive import _ENDS, without_secrets
+from collector.enrichment.sensitive import _ENDS, harmless_signs, without_secrets
 
 quick = settings(derandomize=True, database=None, deadline=None, max_examples=150)
 
@@ -118,6 +118,27 @@ def test_of_any_query_exactly_the_secret_pairs_go(pairs: list[tuple[str, str]], 
 def test_the_quick_look_finds_every_name() -> None:
     """_ENDS lets an address through unread; a name that it lacks would be stored."""
     assert {name.lower().rstrip("]").removesuffix("%5d")[-3:] for name in NAMES} - set(_ENDS.split()) <= {"pw"}
+
+
+@quick
+@given(
+    st.lists(st.sampled_from((*NAMES, "a", "utm_source", "q", "=", "]", "pw", "x]", "/", "?", "&", "#", "\u00e9"))),
+    st.lists(st.sampled_from((*NAMES, "b", "utm_medium", "?", "&", "="))),
+)
+def test_json_of_harmless_addresses_alone_is_left_as_it_is(first: list[str], second: list[str]) -> None:
+    url, referrer = "".join(first), "".join(second)
+    for separators in ((",", ":"), (", ", ": ")):
+        text = json.dumps({"n": 1, "url": url, "referrer": referrer}, separators=separators, ensure_ascii=False)
+        if text.count("=") == harmless_signs(url, referrer):
+            assert without_secrets(text) == text
+
+
+def test_addresses_that_hold_a_secret_are_not_called_harmless() -> None:
+    assert harmless_signs("https://a.example/?utm_source=x&q=1", "https://b.example/?s=2") == 3
+    assert harmless_signs("", "") == 0
+    for name in NAMES:
+        if "%" not in name:
+            assert harmless_signs("https://a.example/?utm_source=x", f"/?{name}=hush") == -1
 
 
 def test_a_fragment_is_kept_without_its_secrets() -> None:

@@ -22,6 +22,7 @@ from load.spooled import (
 from msgspec import structs
 
 from collector.database.store import Store
+from collector.loading import load
 from collector.loading import recent as remembered
 from collector.loading.ledger import read_positions
 from collector.loading.load import RECALL_MS
@@ -211,6 +212,38 @@ def test_an_event_sent_again_after_a_restart_of_the_loader_is_stored_once(
     load_all(loader)
     ids = [f"m{number}" for number in range(len(ATTEMPTS))]
     assert_exactly_once(store, data, [*ids, "newest", "new"], deduplicated=len(ATTEMPTS))
+
+
+@pytest.mark.parametrize("sieve_ids", [10_000, 200])
+def test_of_a_busy_minute_before_a_restart_only_what_was_sent_again_is_looked_up(
+    store: Store, data: Data, monkeypatch: pytest.MonkeyPatch, sieve_ids: int
+) -> None:
+    """More came in the minute than are remembered; the sieve is told of all, or of the last where it holds no more."""
+    monkeypatch.setattr(load, "RECALL_IDS", 50)
+    monkeypatch.setattr(load, "SIEVE_IDS", sieve_ids)
+    before = [event(f"before {n}", received_ms=NOW_MS + 300 * n) for n in range(600)]
+    for start in range(0, len(before), 100):
+        data.segment(record(before[start : start + 100]))
+    data.load(store)
+    loader = data.loader(store)
+    loader.recover()
+    asked: list[str] = []
+    rows = store.rows
+
+    def told(sql: str) -> list[Any]:
+        asked.append(sql)
+        return rows(sql)
+
+    monkeypatch.setattr(store, "rows", told)
+    latest_ms = before[-1].received_at
+    data.segment(record([event(f"after {n}", received_ms=latest_ms + n) for n in range(1, 100)]))
+    load_all(loader)
+    looked_up = [sql for sql in asked if "message_id IN" in sql]
+    assert bool(looked_up) == (sieve_ids == 200)
+    data.segment(record(before), record([event("last", received_ms=latest_ms + 200)]))
+    load_all(loader)
+    ids = [row.message_id for row in before] + [f"after {n}" for n in range(1, 100)] + ["last"]
+    assert_exactly_once(store, data, ids, deduplicated=len(before))
 
 
 def test_a_rejected_event_sent_again_after_a_restart_is_kept_once(store: Store, data: Data) -> None:

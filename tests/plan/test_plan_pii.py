@@ -116,17 +116,41 @@ def test_addresses_with_different_lists_keep_what_their_own_list_says() -> None:
         assert handled_by(plan, {"a": "/?y=1", "b": "/?y=1"}) == {"a": "/", "b": "/?y=1"}
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ('{"u":"/?id=1","t":"/?id=1"}', '{"u":"/","t":"/?id=1"}'),
+        ('{"t":"/?id=1","u":"/?id=1"}', '{"t":"/?id=1","u":"/"}'),
+        ('{"r":"/?id=1","u":"/?id=1"}', '{"r":"/","u":"/"}'),
+        ('{"u":"/?id=1","r":"/?id=1","n":1.50}', '{"u":"/","r":"/","n":1.50}'),
+        ('{ "u" : "/?id=1" , "n":1.50}', '{"u":"/","n":1.50}'),
+        ('{"u":"\\u002f?id=1","n":1.50}', '{"u":"/","n":1.50}'),
+        ('{"deep":{"u":"/?id=1"},"u":"/?id=1"}', '{"deep":{"u":"/?id=1"},"u":"/"}'),
+        ('{"u":"/?id=1","deep":{"u":"/?id=1"}}', '{"u":"/","deep":{"u":"/?id=1"}}'),
+        ('{"deep":{"t":1.50},"u":"/?id=1"}', '{"deep":{"t":1.50},"u":"/"}'),
+        ('{"t":"u","u":"/?id=1"}', '{"t":"u","u":"/"}'),
+        ('{"u":"/?id=2","u":"/?id=1"}', '{"u":"/"}'),
+    ],
+)
+def test_of_an_address_and_its_neighbours_only_the_address_is_changed(sent: str, kept: str) -> None:
+    addresses = [text(name, "strip_query_except", nullable=True) for name in ("u", "r")]
+    for plan in (compiled(*addresses), compiled(*addresses, text("m", "mask"))):  # edited, and taken apart
+        checked = judged(plan, sent)
+        assert not checked.rejected
+        assert checked.properties is not None
+        assert checked.properties.decode() == kept
+
+
 def test_addresses_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pii, "CLEAN_MAX", 10)
-    stripper = pii.Stripper(("keep",))
+    monkeypatch.setattr(pii, "ADDRESSES_MAX", 10)
+    edits = pii.Stripper(("keep",)).edits
     for number_ in range(25):
-        assert stripper.edit(b'"u"', f"/{number_}?keep=1") is None
-        assert stripper.edit(b'"u"', f"/{number_}?id=1") == (b'"u":"/%d?id=1"' % number_, b'"u":"/%d"' % number_)
-        assert len(stripper.clean) <= 12
-    assert {None, UNSET} < stripper.clean
-    assert "/24?keep=1" in stripper.clean
-    assert stripper.edit(b'"u"', "/" + "x" * pii.STRIPPED_CACHED_BYTES_MAX) is None
-    assert max(len(entry) for entry in stripper.clean if isinstance(entry, str)) < 20
+        assert edits[f"/{number_}?keep=1"] is None
+        assert edits[f"/{number_}?id=1"] == (f"/{number_}", b'"/%d?id=1"' % number_, b'"/%d"' % number_)
+        assert len(edits) <= 10
+    assert {None, UNSET, "", "/24?id=1"} <= edits.keys()
+    assert edits["/" + "x" * pii.ADDRESS_CHARS_MAX] is None
+    assert max(len(entry) for entry in edits if isinstance(entry, str)) < 20
 
 
 def test_personal_data_is_handled_inside_objects_lists_and_maps() -> None:

@@ -13,13 +13,14 @@ import msgspec
 import pytest
 from load.spooled import NOW_MS, Data, assert_exactly_once, counted, counting, event, failed, never_merge, record
 
+from collector.app.measures import measures
 from collector.cli.doctor import spool_check
 from collector.cli.main import command
 from collector.config import Settings
 from collector.database.store import Store
 from collector.files import replace_file
 from collector.loading.block import as_dicts, failed_table
-from collector.loading.ledger import Ledger, Manifest, Positions, Range, read_positions
+from collector.loading.ledger import Ledger, Manifest, Positions, Range, encode_state, read_positions
 from collector.loading.refused import set_aside
 from collector.loading.survey import survey, verify
 from collector.spooling.press import press
@@ -38,6 +39,37 @@ def know(data: Data, manifest: Manifest | None = None, ledger: Ledger | None = N
     (folder / "manifest.json").unlink(missing_ok=True)
     if manifest is not None:
         (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+
+
+def test_the_oldest_event_that_waits_is_found_among_all_writers_however_much_waits(tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    (tmp_path / "run").mkdir()
+    ends = {}
+    for writer, begun, received in (
+        ("worker-0", 1_000, (5_000, 9_000)),
+        ("worker-1", 3_000, (4_000, 8_000)),
+        ("worker-0", 10_000, (11_000,)),
+        ("store", 20_000, (21_000,)),
+    ):
+        name = f"{writer}-{begun:013d}-0000000a.segment"
+        first, *more = [record([event(f"{name}{ms}", received_ms=ms)]) for ms in received]
+        (spool / name).write_bytes(SEGMENT_MAGIC + first + b"".join(more))
+        ends[f"{writer}-{begun}"] = (name, len(SEGMENT_MAGIC) + len(first), (spool / name).stat().st_size)
+    zero, one, later, last = ends.values()
+
+    def age(*loaded: tuple[str, int]) -> float:
+        (tmp_path / "load").mkdir(exist_ok=True)
+        (tmp_path / "load" / "positions.json").write_bytes(encode_state(Positions("c", 1, dict(loaded), Ledger())))
+        return measures(tmp_path, 30_000).gauges["oldest_unwritten_seconds"]
+
+    assert age() == 26.0
+    assert age((one[0], one[1])) == 25.0
+    assert age((zero[0], zero[1]), (one[0], one[1])) == 22.0
+    assert age((zero[0], zero[2]), (one[0], one[1])) == 22.0
+    assert age((zero[0], zero[2]), (one[0], one[2])) == 19.0
+    assert age((zero[0], zero[2]), (one[0], one[2]), (later[0], later[2])) == 9.0
+    assert age(*((name, end) for name, _, end in (zero, one, later, last))) == 0.0
 
 
 def in_flight(*ranges: Range, sequence: int = 8) -> Manifest:

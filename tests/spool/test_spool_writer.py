@@ -28,7 +28,7 @@ from collector.spooling.spool import (
 
 
 def test_records_are_read_back_in_order_with_their_counts(tmp_path: Path) -> None:
-    payloads = [os.urandom(size) for size in (0, 1, 19, 20, 4_096, 100_000)]
+    payloads = [os.urandom(size) for size in (0, 1, 19, 20, 4_096, 100_000, *range(1_000, 1_400), 0)]
 
     async def use(writer: SpoolWriter) -> None:
         for number, payload in enumerate(payloads):
