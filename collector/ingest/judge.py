@@ -305,6 +305,8 @@ class Judge:
             raise Unfit(broken, visitor_id, environment, checked)
         if checked.properties is not None:
             text = checked.properties.decode()
+        elif planned is not None:
+            text = planned.as_read(text)
         is_own = sent is not None and url != "" and not checked.violations  # these are the addresses in the text
         if not (is_own and located.vouches_for(text)) and ("=" in text or "@" in text):
             text = without_secrets(text)

@@ -7,7 +7,7 @@ from collector.enrichment.identity import message_id
 from collector.ingest.judge import Judge, Unfit, identifier
 from collector.limits import MESSAGE_ID_CHARS_MAX, NAME_CHARS_MAX
 from collector.plan.page import PageHandling
-from collector.plan.pii import fields_of, mask_detected, object_of
+from collector.plan.pii import fields_of, mask_detected, object_of, repeats
 from collector.reason import Rejected
 from collector.record import Envelope, FailedRow
 from collector.wire.malformed import Malformed
@@ -77,4 +77,6 @@ def _handled_raw(judge: Judge, rejected: Rejected, name: Name, handling: PageHan
         fields["extra"] = mask_detected(fields["extra"]) or b"null"
     if "context" in fields and handling is not None:
         fields["context"] = handling.raw_context(fields["context"])
-    return raw if fields == sent else object_of(fields)
+    if fields == sent and not repeats(raw, ("properties", "context", "extra")):
+        return raw
+    return object_of(fields)

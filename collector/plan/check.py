@@ -246,6 +246,7 @@ class EventCheck:
         "_page_in",
         "_patterns",
         "_plain",
+        "_quoted",
         "_room",
         "_unknown_max",
         "_valid",
@@ -270,6 +271,7 @@ class EventCheck:
         self.page = page_handling(event.properties)
         self._addresses: list[tuple[Callable[[Any], Any], Mapping[Any, Edit | None]]] = []
         self._names: list[bytes] = []  # of the addresses, in JSON
+        self._quoted: list[str] = []  # the same, as text
         self._edits: Mapping[Any, Edit | None] | None = None
         self._page_in: Callable[[Any], Any] | None = None
         self.policies = Policies(event.rules)
@@ -334,6 +336,7 @@ class EventCheck:
             for name in (prop.name, *prop.aliases)
         ]
         self._names = [encode(name) for name in strippers]
+        self._quoted = [name.decode() for name in self._names]
         self._addresses = [(attrgetter(holders[name]), one.edits) for name, one in strippers.items()]
         if self._valueless and not words and 0 < len(strippers) <= len(ADDRESSES) and len(set(strippers.values())) == 1:
             self._edits = next(iter(strippers.values())).edits
@@ -445,6 +448,16 @@ class EventCheck:
         kept = _edited(raw, self._names, edits) or _handled(raw, self.handlers)
         return checked if kept == raw else structs.replace(checked, properties=kept)
 
+    def as_read(self, text: str) -> str:
+        """Properties of which `check` found nothing to handle, without what nobody has read of them: the first value of
+        an address that stands there twice, of which the second has nothing to strip.
+        """
+        if not self._quoted or ("?" not in text and "#" not in text and "@" not in text and "\\" not in text):
+            return text
+        if "\\" not in text and all(text.count(name) < 2 for name in self._quoted):
+            return text
+        return _handled(text.encode(), self.handlers).decode()
+
     def _valued(self, number: Any, sent: Any) -> Checked | None:
         """The verdict on a valid event with these; None when the walk must read them."""
         value, currency = plain_text(number), self._currencies[sent]
@@ -525,12 +538,14 @@ def _edited(raw: bytes, names: list[bytes], edits: tuple[Edit | None, ...]) -> b
         return None
     kept = raw
     for name, edit in zip(names, edits, strict=False):
+        if raw.count(name) > 1:
+            return None
         if edit is not None:
             before, _, after = kept.partition(edit.sent)
-            if not before.endswith(name + b":") or raw.count(name) != 1:
+            if not before.endswith(name + b":"):
                 return None
             kept = before + edit.kept + after
-    return kept
+    return None if kept == raw else kept
 
 
 def _first(sent: Any, fields: list[str]) -> Any:

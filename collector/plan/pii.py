@@ -9,6 +9,7 @@ is masked: a handler never lets a value through because it is odd.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
@@ -222,9 +223,22 @@ def entries_of(raw: bytes) -> list[bytes] | None:
         return elements(raw)
 
 
-def object_of(fields: dict[str, bytes]) -> bytes:
+def object_of(fields: Mapping[str, bytes]) -> bytes:
     """Members put together again, valid or not."""
     return b"{" + b",".join([encode(key) + b":" + part for key, part in fields.items()]) + b"}"
+
+
+def repeats(raw: bytes, names: Iterable[str]) -> bool:
+    """Might one of these names stand twice in an object? Readers take the last; the first would stay as it was sent."""
+    if any(raw.count(encode(name)) > 1 for name in names):
+        return True
+    if b"\\u" not in raw:
+        return False
+    try:  # one of them may be spelled with an escape
+        read = [name for name, _ in json.loads(raw, object_pairs_hook=list)]
+        return len(set(read)) < len(read)
+    except (ValueError, RecursionError):
+        return False
 
 
 def list_of(entries: list[bytes]) -> bytes:
@@ -233,7 +247,10 @@ def list_of(entries: list[bytes]) -> bytes:
 
 
 def over_members(raw: bytes, known: Mapping[str, Handler], others: Handler | None = None) -> bytes:
-    """An object with its members handled: those of a name in `known`, and all others by `others`."""
+    """An object with its members handled: those of a name in `known`, and all others by `others`.
+
+    Of members of one name the last is kept, as with all who read JSON: the others are handled by nobody.
+    """
     fields = fields_of(raw)
     if fields is None:
         return _MASKED
@@ -248,7 +265,7 @@ def over_members(raw: bytes, known: Mapping[str, Handler], others: Handler | Non
         else:
             fields[key] = changed
         touched = touched or changed != part
-    return object_of(fields) if touched else raw
+    return object_of(fields) if touched or repeats(raw, known) else raw
 
 
 def _over_elements(raw: bytes, handle: Handler) -> bytes:

@@ -275,10 +275,25 @@ def test_of_queries_only_campaigns_clicks_and_searches_are_stored_wherever_an_ad
         '{"url" : "https://a.example/?n=ANN&q=1", "title": "a?b"}',
         '{"url":"https:\\/\\/a.example/?n=ANN\\u0026q=1","title":"a?b"}',
         '{"url":"https://b.example/?n=ANN","title":"a?b","url":"https://a.example/?n=ANN&q=1"}',
+        '{"url":"https://b.example/?n=ANN","title":"a?b","url":"https://a.example/?q=1"}',
+        '{"\\u0075rl":"https://b.example/#ANN","title":"a?b","url":"https://a.example/?q=1"}',
+        '{"url":"https://a.example/?q=1&n=ANN","title":"a?b","referrer":"/?ANN","referrer":"/"}',
+        '{"url":"https://b.example/?n=ANN","title":"a?b","url":"https://a.example/?q=1","load_ms":"of another type"}',
         '{"url":"https://a.example/?n=ANN&q=1","title":"a?b","search":null,"keywords":["url"]}',
         '{"url":"https://a.example/?n=ANN&q=1","title":"a?b","load_ms":"of another type"}',
     ],
-    ids=["compact", "blanks", "escapes", "twice", "other members", "another type"],
+    ids=[
+        "compact",
+        "blanks",
+        "escapes",
+        "twice",
+        "twice, the last clean",
+        "twice, once with an escape",
+        "twice, beside one that is edited",
+        "twice, and rejected",
+        "other members",
+        "another type",
+    ],
 )
 def test_an_address_is_stripped_however_it_is_spelled_and_its_neighbours_are_not(tools: Tools, sent: str) -> None:
     body = b'{"batch":[{"type":"page","properties":%b}]}' % sent.encode()
@@ -288,6 +303,14 @@ def test_an_address_is_stripped_however_it_is_spelled_and_its_neighbours_are_not
     assert "ANN" not in kept
     fields = json.loads(kept).get("properties") or json.loads(kept)
     assert (fields["url"], fields["title"]) == ("https://a.example/?q=1", "a?b")
+
+
+def test_of_a_rejected_event_the_properties_that_nobody_read_are_not_kept(tools: Tools) -> None:
+    unread, read = '"properties":{"url":"https://b.example/?n=ANN"}', '"properties":{"url":7}'
+    body = f'{{"batch":[{{"type":"page",{unread},{read}}}]}}'.encode()
+    (failed,) = process(decode_batch(body), BROWSER, tools, lambda: list(raw_events(body))).rows.failed
+    assert json.loads(failed.raw)["properties"] == {"url": 7}
+    assert "ANN" not in failed.raw
 
 
 def test_what_is_kept_of_queries_are_the_campaigns_and_all_click_ids_of_the_table_of_channels() -> None:

@@ -191,9 +191,13 @@ def _check_kept(outcome: Outcome, refused: Refused, body: bytes) -> None:
 
 
 def _loses(raw: bytes) -> bool:
-    """May something of these bytes be kept from the disk: an address, a key, NUL, the credentials before a host?"""
+    """May something of these bytes be kept from the disk: an address, a key, NUL, the credentials before a host, or the
+    first of two members that may be personal, of which the last is read?
+    """
     return (
-        any(word in raw for word in (b"ip", b"writeKey", b"\\u00")) or re.search(rb":\\?/\\?/[^/]*@", raw) is not None
+        any(word in raw for word in (b"ip", b"writeKey", b"\\u00"))
+        or any(raw.count(name) > 1 for name in (b'"properties"', b'"context"', b'"extra"'))
+        or re.search(rb":\\?/\\?/[^/]*@", raw) is not None
     )
 
 
