@@ -26,8 +26,7 @@ PERIOD = f"since = '{SINCE}', until = '{UNTIL}'"
 OURS = {
     "sessions": f"""
         SELECT count(), sum(events), sum(conversions), sum(duration_ms), countIf(is_bounce), countIf(entry_path = '/')
-        FROM sessions WHERE source_id = '{SOURCE}'
-        SETTINGS optimize_aggregation_in_order = 1""",
+        FROM sessions WHERE source_id = '{SOURCE}'""",
     "funnel": f"""
         SELECT step, reached
         FROM funnel(source_id = '{SOURCE}', steps = {STEPS}, window_s = {FUNNEL_S}, {PERIOD}, counted_by = 'visitor',
@@ -40,8 +39,7 @@ OURS = {
         WHERE model IN ('first', 'last', 'linear', 'time_decay')
         ORDER BY model, touch""",
     "transitions": f"""
-        SELECT from, to, count FROM transitions WHERE source_id = '{SOURCE}' ORDER BY count DESC, from, to LIMIT 100
-        SETTINGS optimize_aggregation_in_order = 1""",
+        SELECT from, to, count FROM transitions WHERE source_id = '{SOURCE}' ORDER BY count DESC, from, to LIMIT 100""",
     "retention": f"""
         SELECT toString(cohort), number, size, returned
         FROM retention(source_id = '{SOURCE}', start_event = '*', return_event = '*', period = 'week', kind = 'on',
@@ -62,6 +60,9 @@ _LASTS = ["purchase", "sign_up", "add_to_cart", "page_view & path=/checkout"]
 # What only we are asked: stored sessions beside live ones, a day of them, and a screen full of saved funnels.
 ALONE = {
     "sessions, live": f"SELECT {_TOTALS} FROM sessions WHERE source_id = '{SOURCE}'",
+    "sessions, live, visitors in order": f"""
+        SELECT {_TOTALS} FROM sessions WHERE source_id = '{SOURCE}'
+        SETTINGS optimize_aggregation_in_order = 1""",
     "sessions, stored": f"SELECT {_TOTALS} FROM stored_sessions WHERE source_id = '{SOURCE}'",
     "one day's dashboard": f"""
         SELECT channel, count(), uniqExact(visitor_id), sum(pageviews), avg(is_bounce), sum(conversions), sum(revenue)
