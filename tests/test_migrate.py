@@ -29,6 +29,7 @@ A_FEW_VIEWS = {
     "session_events.sql",
     "pageviews.sql",
     "sessions.sql",
+    "sessions_by_visitor.sql",
     "paths.sql",
     "transitions.sql",
 }

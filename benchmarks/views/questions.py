@@ -69,7 +69,11 @@ ALONE = {
         FROM stored_sessions
         WHERE source_id = '{SOURCE}' AND started_at >= '2026-10-15' AND started_at < '2026-10-16'
         GROUP BY channel ORDER BY channel""",
-    "20 funnels at once": " UNION ALL ".join(
+    "20 funnels at once": f"""
+        SELECT funnel, step, reached
+        FROM funnels(source_id = '{SOURCE}', funnels = {[[first, last] for first in _FIRSTS for last in _LASTS]},
+                     window_s = {FUNNEL_S}, {PERIOD}, counted_by = 'visitor')""",
+    "20 funnels, each by itself": " UNION ALL ".join(
         f"""SELECT '{first} > {last}' AS funnel, step, reached
             FROM funnel(source_id = '{SOURCE}', steps = ['{first}', '{last}'], window_s = {FUNNEL_S}, {PERIOD},
                         counted_by = 'visitor', without = [], breakdown = '')"""

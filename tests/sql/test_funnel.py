@@ -135,6 +135,31 @@ def test_a_funnel_counts_whoever_reached_a_step_in_it_and_in_all_before(
             assert lost == before - reached[i]
 
 
+def test_many_funnels_at_once_count_as_each_of_them_alone(
+    store: Store, crowd: list[Event], brute_force: Chains
+) -> None:
+    insert(store, crowd, "crowd")
+    for counted_by in ("visitor", "person", "session"):
+        names = [
+            name
+            for name, asked in FUNNELS.items()
+            if asked.get("counted_by", "visitor") == counted_by and "without" not in asked
+        ]
+        given = {name: value for name, value in parameters({}).items() if name not in ("without", "breakdown")}
+        asked = given | {"counted_by": counted_by, "funnels": [FUNNELS[name]["steps"] for name in names]}
+        rows = store.rows(f"SELECT * FROM {store.database}.{call('funnels', asked)}")
+        expected = []
+        for number, name in enumerate(names, start=1):
+            levels = [len(times) for times in brute_force[name].values()]
+            before = len(levels)
+            for step, condition in enumerate(FUNNELS[name]["steps"], start=1):
+                reached = sum(level >= step for level in levels)
+                share = reached / before if before else None
+                expected.append((number, step, condition, reached, reached / len(levels), share, before - reached))
+                before = reached
+        assert rows == expected, counted_by
+
+
 def test_times_are_quantiles_of_the_chains_and_a_breakdown_takes_the_value_of_the_first_step(
     store: Store, crowd: list[Event], brute_force: Chains
 ) -> None:
@@ -185,6 +210,21 @@ def test_an_empty_funnel_a_reversed_range_and_an_unknown_source_have_no_rows_and
     ]
     for asked in nothing:
         assert store.rows(f"SELECT * FROM {store.database}.{call('funnel', parameters(asked))}") == [], asked
+    at_once = {"window_s": WINDOW_S, "since": SINCE_MS, "until": UNTIL_MS, "counted_by": "visitor", "source_id": "shop"}
+    some: list[list[list[str]]] = [[], [[]], [["b"], []]]
+    for funnels in some:
+        assert store.rows(f"SELECT * FROM {store.database}.{call('funnels', at_once | {'funnels': funnels})}") == []
+    one = store.rows(
+        f"SELECT * FROM {store.database}.{call('funnels', at_once | {'funnels': [[], ['b'], ['a', 'b']]})}"
+    )
+    assert one == [(3, 1, "a", 1, 1.0, 1.0, 0), (3, 2, "b", 0, 0.0, 0.0, 1)]
+    for given, sentence in (
+        ({"funnels": [["a"], ["a"] * 17]}, "one has more than 16 steps"),
+        ({"funnels": [["a"]], "window_s": 0}, "window_s is 0"),
+        ({"funnels": [["a & path"]]}, "a part without a sign"),
+    ):
+        with pytest.raises(StoreError, match=sentence):
+            store.rows(f"SELECT * FROM {store.database}.{call('funnels', at_once | given)}")
     refused: list[tuple[dict[str, Any], str]] = [
         ({"steps": ["a"] * 17}, "more than 16 steps"),
         ({"steps": ["a"], "window_s": 0}, "window_s is 0"),
