@@ -20,7 +20,7 @@
 -- Exact       Yes.
 -- Time        event_time, UTC.
 -- Cost        Reads the events of all conditions once, and holds and follows each once for every funnel in which it is a
---             step: 20 funnels of two steps take a seventh of their CPU one by one, and 0.35 GB for a million events;
+--             step: 20 funnels of two steps take a seventh of their CPU one by one, and 0.4 GB for a million events;
 --             where that is too much, ask for fewer at a time, or for a shorter period.
 -- Test        tests/sql/test_funnel.py
 CREATE OR REPLACE VIEW {database}.funnels AS
