@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from collector.enrichment import device, enrich
 from collector.enrichment.location import Locator
-from collector.loading.ledger import account, read_positions
+from collector.loading.ledger import account
 from collector.loading.survey import arrivals
 from collector.metrics import Counters, read_counters, read_gauges
 from collector.spooling.room import Room
@@ -85,7 +85,7 @@ def measures(data_dir: Path, now_ms: int, room: Room | None = None) -> Measures:
     gauges |= {f"ledger_{name}": float(getattr(ledger, name)) for name in ("refused", "set_aside")}
     gauges["damaged_bytes"] = float(ledger.damaged_bytes)
     gauges |= {name: float(value) for name, value in read_gauges(data_dir / "run").items()}
-    gauges |= _spool(data_dir / "spool", read_positions(data_dir).segments, now_ms)
+    gauges |= _spool(data_dir / "spool", positions.segments, now_ms)
     if room is not None:
         gauges["spool_max_bytes"] = float(room.limit_bytes())
         gauges["disk_free_bytes"] = float(room.free_bytes())

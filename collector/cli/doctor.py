@@ -18,7 +18,7 @@ from collector.cli.target import WrongTarget
 from collector.config import Settings
 from collector.database.cluster import SHARD_SUFFIX
 from collector.database.migrate import MigrationError
-from collector.database.retention import read_rules, shortest_of
+from collector.database.retention import TTL, read_rules, shortest_of
 from collector.database.store import StoreError
 from collector.enrichment.channels import ChannelsError, read_channels
 from collector.enrichment.geo import GeoError, open_geo
@@ -202,7 +202,7 @@ def count_sql(kept: Mapping[str, Kept]) -> str:
             f"({days.format(at='erased_at', ms=DAY_MS, rows=f'sum({table})')} FROM erasures WHERE erased_at {since} "
             f"GROUP BY day)) AS {table}_erased_days",
             # Two databases have it on a cluster, of which one has rows and a TTL.
-            "(SELECT max(extract(engine_full, ' TTL (.+?) SETTINGS ')) FROM system.tables WHERE database IN "
+            f"(SELECT max(extract(engine_full, '{TTL.pattern}')) FROM system.tables WHERE database IN "
             f"(currentDatabase(), currentDatabase() || '{SHARD_SUFFIX}') AND name = '{table}') AS {table}_ttl",
         ]
     return f"SELECT {', '.join(asked)}"

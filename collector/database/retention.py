@@ -21,7 +21,7 @@ from collector.plan.values import literal
 DAYS_MAX = 36_500
 RULES_MAX = 1_000  # they are one expression
 _RULE = re.compile(r"([^/=]{1,64})(?:/([^=]{1,128}))?=([0-9]{1,5})")
-_TTL = re.compile(r" TTL (.+?) SETTINGS ")
+TTL = re.compile(r" TTL (.+?) SETTINGS ")  # of a table, in its engine_full
 _OURS = "multiIf("  # in each TTL that is made here, and hardly in another
 _ANY_ELSE = re.compile(r"\b1, ([0-9]+), 0\)")  # the condition of *=DAYS, which stands last, is 1
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'")
@@ -132,7 +132,7 @@ def _present(store: Store, table: str) -> str:
         "SELECT engine_full FROM system.tables WHERE database = {database:String} AND name = {table:String}",
         {"database": store.database, "table": table},
     )
-    found = _TTL.search(str(engine))
+    found = TTL.search(str(engine))
     return found[1] if found else ""
 
 

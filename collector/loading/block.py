@@ -30,6 +30,7 @@ from collector.ingest.packed import (
     page_of_before,
     sender_of_before,
 )
+from collector.loading.kept import DAY_MS
 from collector.record import (
     ADDED_EVENT_VALUES,
     ADDED_FAILED_VALUES,
@@ -76,7 +77,6 @@ _SOURCE = SENDER_COLUMNS.index("source_id")
 _MESSAGE, _VISITOR = (OWN_COLUMNS.index(name) + 2 for name in ("message_id", "visitor_id"))
 _COUNTED_SOURCE, _COUNTED_MESSAGE = (COUNTED_COLUMNS.index(name) for name in ("source_id", "message_id"))
 COUNTED_TEXTS = ("source_id", "environment", "event", "host", "path", "reason")
-DAY_MS = 86_400_000
 _FAILED_KEY = [FAILED_COLUMNS.index(name) for name in ("source_id", "message_id", "reason")]
 
 _SENDER_OF = [EVENT_COLUMNS.index(name) for name in SENDER_COLUMNS]

@@ -246,7 +246,6 @@ class EventCheck:
         "_page_in",
         "_patterns",
         "_plain",
-        "_quoted",
         "_room",
         "_unknown_max",
         "_valid",
@@ -271,7 +270,6 @@ class EventCheck:
         self.page = page_handling(event.properties)
         self._addresses: list[tuple[Callable[[Any], Any], Mapping[Any, Edit | None]]] = []
         self._names: list[bytes] = []  # of the addresses, in JSON
-        self._quoted: list[str] = []  # the same, as text
         self._edits: Mapping[Any, Edit | None] | None = None
         self._page_in: Callable[[Any], Any] | None = None
         self.policies = Policies(event.rules)
@@ -336,7 +334,6 @@ class EventCheck:
             for name in (prop.name, *prop.aliases)
         ]
         self._names = [encode(name) for name in strippers]
-        self._quoted = [name.decode() for name in self._names]
         self._addresses = [(attrgetter(holders[name]), one.edits) for name, one in strippers.items()]
         if self._valueless and not words and 0 < len(strippers) <= len(ADDRESSES) and len(set(strippers.values())) == 1:
             self._edits = next(iter(strippers.values())).edits
@@ -452,11 +449,10 @@ class EventCheck:
         """Properties of which `check` found nothing to handle, without what nobody has read of them: the first value of
         an address that stands there twice, of which the second has nothing to strip.
         """
-        if not self._quoted or ("?" not in text and "#" not in text and "@" not in text and "\\" not in text):
+        if not self._names or ("?" not in text and "#" not in text and "@" not in text and "\\" not in text):
             return text
-        if "\\" not in text and all(text.count(name) < 2 for name in self._quoted):
-            return text
-        return _handled(text.encode(), self.handlers).decode()
+        raw = text.encode()
+        return text if _is_plain(raw, self._names) else _handled(raw, self.handlers).decode()
 
     def _valued(self, number: Any, sent: Any) -> Checked | None:
         """The verdict on a valid event with these; None when the walk must read them."""
@@ -531,21 +527,30 @@ class EventCheck:
 def _edited(raw: bytes, names: list[bytes], edits: tuple[Edit | None, ...]) -> bytes | None:
     """Properties in which addresses, by their names, are edited as their bytes stand; None to have them taken apart.
 
-    Those are taken apart that are spelled with escapes or blanks, or name one of the addresses twice, at any depth: in
-    all others a quote begins or ends a text. It takes a fifth of the time.
+    Those are taken apart that are not plain, or have blanks. It takes a fifth of the time.
     """
-    if not names or _BACKSLASH in raw:
+    if not names or not _is_plain(raw, names):
         return None
     kept = raw
     for name, edit in zip(names, edits, strict=False):
-        if raw.count(name) > 1:
-            return None
         if edit is not None:
             before, _, after = kept.partition(edit.sent)
             if not before.endswith(name + b":"):
                 return None
             kept = before + edit.kept + after
-    return None if kept == raw else kept
+    return kept
+
+
+def _is_plain(raw: bytes, names: list[bytes]) -> bool:
+    """Are there no escapes, and does none of these names stand twice, at any depth? Then each quote begins or ends a
+    text, and what was read of a name is all there is of it.
+    """
+    if _BACKSLASH in raw:
+        return False
+    for name in names:  # noqa: SIM110 - all(…) takes half as long again
+        if raw.count(name) > 1:
+            return False
+    return True
 
 
 def _first(sent: Any, fields: list[str]) -> Any:

@@ -83,8 +83,10 @@ def page_handling(properties: tuple[Property, ...]) -> PageHandling | None:
 
 def _of_text(handle: Handler | None) -> Callable[[str], str] | None:
     """The same for a decoded text; what is dropped is empty."""
-    if handle is None or isinstance(handle, Stripper):
-        return None if handle is None else handle.text
+    if handle is None:
+        return None
+    if isinstance(handle, Stripper):
+        return handle.text
 
     def change(value: str) -> str:
         kept = handle(msgspec.json.encode(value)) if value else b"null"

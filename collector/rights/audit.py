@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from collector.database.cluster import SHARD_SUFFIX
+from collector.database.retention import TTL
 from collector.hindsight.ask import Ask
 from collector.plan.model import EventPlan, Plan, Type
 from collector.plan.pii import SEARCHED_CHARS_MAX, SEARCHED_TEXTS_MAX, personal
@@ -222,7 +223,7 @@ def audit(ask: Ask, plan: Plan, sample_rows: int | None, days_aside: int = 0) ->
     for table, looked in _LOOKED_AT.items():
         stored[table] = int(rows(ask, f"SELECT count() FROM {table}")[0][0])
         looked_at[table] = 0
-        for row in _rows(ask, table, stored[table], sample_rows):
+        for row in _rows(ask, table, looked, stored[table], sample_rows):
             looked_at[table] += 1
             found.update(_in_row(plan, table, looked, row))
     findings = sorted(msgspec.structs.replace(one, rows=count) for one, count in found.items())
@@ -236,9 +237,8 @@ def _files(days_aside: int) -> dict[str, str]:
     return {name: f"{what}; {until}" if name in _SET_ASIDE else what for name, what in FILES.items()}
 
 
-def _rows(ask: Ask, table: str, count: int, sample_rows: int | None) -> Iterator[Record]:
+def _rows(ask: Ask, table: str, looked: _Table, count: int, sample_rows: int | None) -> Iterator[Record]:
     """Rows of a table; of a sample each with the same chance."""
-    looked = _LOOKED_AT[table]
     one_of = 1 if sample_rows is None else max(1, -(-count // sample_rows))
     sampled = "1" if one_of == 1 else f"cityHash64({looked.chance}) % {one_of} = 0"
     columns = ", ".join((*["source_id"] * looked.named, looked.whose, *looked.texts, *looked.json))
@@ -344,7 +344,7 @@ def _kept(ask: Ask) -> dict[str, str]:
         "SELECT name, engine_full FROM system.tables "
         f"WHERE database IN (currentDatabase(), currentDatabase() || '{SHARD_SUFFIX}') ORDER BY name",
     ):
-        if table in kept and (ttl := re.search(r" TTL (.+?) SETTINGS ", str(engine))):
+        if table in kept and (ttl := TTL.search(str(engine))):
             with contextlib.suppress(IndexError):
                 kept[str(table)] = f"TTL {ttl[1]}"
     return kept

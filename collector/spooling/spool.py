@@ -343,8 +343,7 @@ def read_records(
             yield Damage(position + offset, position + stop, torn=torn)
             offset = stop
             continue
-        checksum = _HEAD.unpack_from(data, offset)[2]
-        accepted, rejected, dropped = _COUNTS.unpack_from(data, offset + _HEAD.size)
+        _, _, checksum, accepted, rejected, dropped = _WHOLE_HEAD.unpack_from(data, offset)
         payload = data[offset + HEAD_BYTES : end]
         yield Record(position + offset, position + end, accepted, rejected, dropped, payload, checksum)
         offset = end

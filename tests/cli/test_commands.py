@@ -43,7 +43,10 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     ],
     ids=lambda value: "-".join(value)[:40] if isinstance(value, list) else "",
 )
-def test_nonsense_exits_2_with_one_sentence_and_no_traceback(arguments: list[str], says: str) -> None:
+def test_nonsense_exits_2_with_one_sentence_and_no_traceback(
+    arguments: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # its default data directory is of its own: another's command may hold that of here
     done = footfall(*arguments)
     assert done.returncode == 2
     assert says in done.stderr

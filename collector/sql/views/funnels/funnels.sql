@@ -26,7 +26,7 @@
 CREATE OR REPLACE VIEW {database}.funnels AS
 WITH
     {funnels:Array(Array(String))} AS steps_of,
-    arrayDistinct(arrayFlatten({funnels:Array(Array(String))})) AS conditions,
+    arrayDistinct(arrayFlatten(steps_of)) AS conditions,
     -- Every step as (funnel, step, condition), and of each condition those that it is.
     arrayFlatten(
         arrayMap(
@@ -76,7 +76,7 @@ FROM
         )
         ARRAY JOIN places_of[step] AS place
         WHERE NOT throwIf(
-                arrayExists(wanted -> length(wanted) > 16, {funnels:Array(Array(String))}),
+                arrayExists(wanted -> length(wanted) > 16, steps_of),
                 'funnels: one has more than 16 steps, the most there can be; leave some out, or make two of it'
             )
             AND NOT throwIf({window_s:UInt32} = 0, 'funnels: window_s is 0; a window has at least a second')
