@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -133,6 +134,32 @@ def test_a_file_changed_after_it_was_applied_is_refused_by_name(fresh: Store, sq
     for run in (migrate, pending):
         with pytest.raises(MigrationError, match=r"001_events\.sql was changed after it was applied .* next number"):
             run(fresh, sql_dir)
+
+
+def test_a_database_with_events_by_month_of_receipt_is_taken_as_it_is(fresh: Store, sql_dir: Path) -> None:
+    """As it was made before partitions were months of occurrence: decisions/0015."""
+    former = "1d4db0332f5f07ff6f44c061697ff448a5fad4192fd26d4207f408c2957521e8"
+    table = sql_dir / "tables" / "001_events.sql"
+    text = table.read_text()
+    by_receipt = re.sub(r"^PARTITION BY .*$", "PARTITION BY toYYYYMM(received_at)", text, flags=re.MULTILINE)
+    assert by_receipt != text
+    table.write_text(by_receipt)
+    migrate(fresh, sql_dir)
+    table.write_text(text)
+    fresh.command(
+        f"INSERT INTO {fresh.database}.migrations (number, name, checksum) VALUES (1, '001_events.sql', '{former}')"
+    )
+    fresh.command(
+        f"ALTER TABLE {fresh.database}.migrations DELETE WHERE number = 1 AND checksum != '{former}' "
+        "SETTINGS mutations_sync = 2"
+    )
+    assert sorted(migrate(fresh, sql_dir)) == files("views", sql_dir)
+    ((partition_key,),) = fresh.rows(
+        "SELECT partition_key FROM system.tables WHERE database = {d:String} AND name = 'events'",
+        {"d": fresh.database},
+    )
+    assert partition_key == "toYYYYMM(received_at)"
+    assert fresh.rows(f"SELECT count() FROM {fresh.database}.sessions") == [(0,)]
 
 
 def test_a_database_newer_than_the_code_is_refused_and_left_alone(

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 # async_insert became the default in 26.2 and answers before the rows are stored; deduplicate_insert must be on for the
-# token to count; materialised views must be deduplicated with their source or a retry counts twice in them.
+# token to count; materialised views must be deduplicated with their source or a retry counts twice in them. A block
+# may have events of many months, of which there are at most 241 (001_events.sql).
 INSERT_SETTINGS: dict[str, Any] = {
     "async_insert": 0,
+    "max_partitions_per_insert_block": 0,
     "insert_deduplicate": 1,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
 }

@@ -667,7 +667,7 @@ class Loader:
         for table, rows in (("events", batch.events), ("failed_events", batch.failed)):
             if not rows.num_rows:
                 continue
-            # With its time, so that only the parts of that time are read.
+            # With its time, whose index leaves out the parts of other times.
             received = pc.min_max(times_ms(rows, "received_at")).as_py()
             ((count,),) = self._store.rows(
                 f"SELECT count() FROM {self._store.database}.{table} "
