@@ -20,6 +20,8 @@ _NO_CAMPAIGN: Campaign = ("", "", "", "", "", "", "")
 # Events of a visit name the same few pages one after another. 4,096 x at most about 4 KB.
 LOCATED_CACHE_MAX = 4_096
 
+HOSTS_CACHED = 1_024  # pages stand on few; x at most 2 KB
+
 _LOCAL_HOST = re.compile(r"(?:localhost|[a-z0-9.-]{1,200}\.localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?")
 
 
@@ -42,6 +44,7 @@ class Located:
         return text.count("=") == self._signs and "@" not in text and "%3" not in text and "\\" not in text
 
 
+@lru_cache(maxsize=HOSTS_CACHED)
 def is_local(host: str) -> bool:
     """True for a page on the machine it is looked at on."""
     return _LOCAL_HOST.fullmatch(host) is not None
@@ -142,5 +145,7 @@ def _flags(of_page: str, of_referrer: str) -> str:
     """Words such as `url_cut referrer_unreadable`; the referrer of an app is none that can be read, and known all the
     same.
     """
+    if not of_page and not of_referrer:
+        return ""
     words = (f"url_{of_page}" if of_page else "", f"referrer_{of_referrer}" if of_referrer else "")
     return " ".join(filter(None, words))

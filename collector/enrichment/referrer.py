@@ -104,6 +104,7 @@ class Addresses:
         self._worldwide = re.compile(_WORLDWIDE.replace("BRANDS", brands))
         self._page_cached = lru_cache(maxsize=PAGE_CACHE_MAX)(self._page)
         self._classify_cached = lru_cache(maxsize=CHANNEL_CACHE_MAX)(self._classify)
+        self._spam_cached = lru_cache(maxsize=CHANNEL_CACHE_MAX)(lambda host: _fitting(host, table.spam) != "")
 
     def caches(self) -> tuple[Callable[[], Any], Callable[[], Any]]:
         """What tells how the caches are doing: of pages, and of channels."""
@@ -154,7 +155,7 @@ class Addresses:
 
     def is_spam(self, host: str) -> bool:
         """True for a site that is known to make visits up, and for its subdomains."""
-        return bool(host) and _fitting(host, self._table.spam) != ""
+        return bool(host) and self._spam_cached(host)
 
     def _page(self, url: str) -> Page:
         if not url or url.isspace():
