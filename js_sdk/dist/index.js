@@ -1,3 +1,8 @@
+// src/requests.js
+var assist = ([address, options, leaving]) => {
+  options.signal ??= AbortSignal.timeout?.(3e4), leaving && !("keepalive" in Request.prototype) && navigator.sendBeacon(address, options.body);
+};
+
 // src/json.js
 var { parse, stringify } = JSON, bytesOf = (text) => encodeURI(text).length, toJson = (value) => {
   let left = 3e4, write = (holder, key, ...above) => {
@@ -84,10 +89,10 @@ var QUEUE_EVENTS_MAX = 300, BATCH_MS = 1e3, BATCH_EVENTS_MAX = 100, BATCH_BYTES_
     /** @type {any} */
     load("_wait") - Date.now()
   );
-  if (state === "granted" && !(restMs > 0 && restMs < 2 * RETRY_AFTER_MS_MAX))
-    for (let name of all) {
-      let [, ...needs] = name.split(",");
-      if (!needs.every((category) => !categories || categories[category])) store(name);
+  if (state === "granted" && !(restMs > 0 && restMs < 2 * RETRY_AFTER_MS_MAX)) {
+    for (let name of all)
+      if (categories && name.split(",").slice(1).some((category) => !/** @type {any} */
+      categories[category])) store(name);
       else if (!flying.has(name)) {
         if (bytes -= bytesOf(
           /** @type {string} */
@@ -95,7 +100,7 @@ var QUEUE_EVENTS_MAX = 300, BATCH_MS = 1e3, BATCH_EVENTS_MAX = 100, BATCH_BYTES_
         ) + 1, taken[0] && (taken.length >= countMax || bytes < 0)) break;
         flying.add(name), taken.push(name);
       }
-    }
+  }
   return taken;
 }, send = async (body, leaving) => {
   let request = [
@@ -106,9 +111,11 @@ var QUEUE_EVENTS_MAX = 300, BATCH_MS = 1e3, BATCH_EVENTS_MAX = 100, BATCH_BYTES_
       // a string: text/plain;charset=UTF-8
       keepalive: !0,
       credentials: "omit"
-    }
+    },
+    leaving
   ];
-  return pass("request", request), leaving && !("keepalive" in Request.prototype) ? navigator.sendBeacon(request[0], body) : fetch(...request);
+  return pass("request", request), fetch(.../** @type {[string, RequestInit]} */
+  request);
 }, sendAll = async (leaving) => {
   for (let taken = take(); taken[0]; taken = take()) {
     let events = `[${taken.map(load)}]`, rest = toJson({ context, writeKey: settings.writeKey, sentAt: /* @__PURE__ */ new Date() }), sending = send(`{"batch":${events},${rest.slice(1)}`, leaving);
@@ -122,13 +129,7 @@ var QUEUE_EVENTS_MAX = 300, BATCH_MS = 1e3, BATCH_EVENTS_MAX = 100, BATCH_BYTES_
       let ms = waitMs(headers?.get("Retry-After"), failures++, Math.random());
       status2 ? store("_wait", Date.now() + ms) : pauseMs = ms;
     }
-    {
-      Object.assign(record, { lastStatus: status2, lastError: error, sent: record.sent + (ok ? taken.length : 0) });
-      let answer = await response.json?.().catch(() => {
-      });
-      pass("answer", { status: status2, error, events: parse(events), ...answer });
-    }
-    if (!status2) return;
+    if (record.lastStatus = status2, record.lastError = error, record.sent += ok ? taken.length : 0, pass("answer", { response, events }), !status2) return;
   }
 }, flush = async () => {
   clearTimeout(timer), timer = 0;
@@ -282,7 +283,7 @@ var SESSION_MS = 18e5, PARAMETERS = /[?&](utm_\w+|\w*c[lick_]*id|\wbraid|li_fat_
 var folder;
 
 // src/whole.js
-var HOLD_MS_MAX = 2e3, ANSWER_MS_MAX = 3e4, ZONE = "_zone", ASKING = /,(extr|debug|link|cook)|footfall-debug/, common = {}, when = (moments) => {
+var HOLD_MS_MAX = 2e3, ZONE = "_zone", ASKING = /,(extr|debug|link|cook)|footfall-debug/, common = {}, when = (moments) => {
   hooks.push((kind, what) => moments[kind]?.(what));
 };
 when({
@@ -294,11 +295,8 @@ when({
     let { width, height } = screen;
     context.screen = { width, height, innerWidth, innerHeight, density: devicePixelRatio }, context.connection = navigator.connection?.effectiveType, context.timezone = load(ZONE + (/* @__PURE__ */ new Date()).getTimezoneOffset()), settings.plugins?.forEach(calls.plugin);
   },
-  request([, options]) {
-    options.signal = AbortSignal.timeout?.(ANSWER_MS_MAX);
-  },
   before(event) {
-    event.groupId = load("_group"), /^[tp]/.test(event.type) && (event.properties = { ...common, ...event.properties }), event.context.campaign = campaign(Date.now());
+    event.groupId = load("_group"), event.type > "o" && (event.properties = { ...common, ...event.properties }), event.context.campaign = campaign(Date.now());
   }
 });
 teach({
@@ -398,7 +396,7 @@ var LINK2 = "a[*|href],area[href]", CLICKABLE = `${LINK2},button,summary,[type=s
 // src/features/marks.js
 var MARK = "data-footfall-event", PROPERTY = "data-footfall-prop-", parsed = (text) => {
   try {
-    return /\d{16}/.test(text) ? text : JSON.parse(text);
+    return /\d{16}/.test(text) ? text : parse(text);
   } catch {
     return text;
   }
@@ -427,8 +425,8 @@ var FILE = /\.(pdf|zip|gz|7z|rar|dmg|exe|msi|apk|csv|txt|rtf|epub|mp[34]|(doc|xl
 };
 
 // src/features/engagement.js
-var IDLE_MS = 3e4, LEAST_MS = 1e3, SETTLED_MS = 1e3, attentive = () => document.hasFocus() && !document.hidden, watchEngagement = (tag2, when2, startMs, viewed) => {
-  let [shown] = performance.getEntriesByType("visibility-state").slice(-1), sinceMs = attentive() ? Math.max(startMs, shown?.startTime ?? 0) : 0, engagedMs = 0, seenPx = 0, heightPx = 0, scrolled = !1, beat = () => {
+var IDLE_MS = 3e4, LEAST_MS = 1e3, SETTLED_MS = 1e3, attentive = () => document.hasFocus() && !document.hidden, watchEngagement = (tag2, when2, startMs) => {
+  let viewed = startMs >= 0, sinceMs = attentive() ? startMs || performance.now() : 0, engagedMs = 0, seenPx = 0, heightPx = 0, scrolled = !1, beat = () => {
     let nowMs = performance.now();
     sinceMs && (engagedMs += Math.min(nowMs - sinceMs, IDLE_MS)), sinceMs = attentive() ? nowMs : 0;
   }, look = guard(() => {
@@ -447,7 +445,7 @@ var IDLE_MS = 3e4, LEAST_MS = 1e3, SETTLED_MS = 1e3, attentive = () => document.
       { page: page3 }
     ), engagedMs = 0, scrolled = !1);
   };
-  on("pointermove pointerdown keydown focus blur", beat), on("visibilitychange pagehide", ({ type }) => document.hidden || type === "pagehide" ? tell() : beat()), on("scroll", () => {
+  return on("pointermove pointerdown keydown focus blur", beat), on("visibilitychange pagehide", ({ type }) => document.hidden || type === "pagehide" ? tell() : beat()), on("scroll", () => {
     scrolled = !0, beat(), requestAnimationFrame(() => setTimeout(look));
   }), new ResizeObserver(() => setTimeout(look)).observe(document.documentElement), when2({
     before({ type }) {
@@ -456,7 +454,9 @@ var IDLE_MS = 3e4, LEAST_MS = 1e3, SETTLED_MS = 1e3, attentive = () => document.
     move(page3) {
       tell(page3), engagedMs = seenPx = heightPx = 0, viewed = scrolled = !1, setTimeout(look, SETTLED_MS);
     }
-  }), beat();
+  }), beat(), ({ type, target, timeStamp }, _, late) => {
+    late && type === "blur" && target === window && timeStamp > startMs && (engagedMs = Math.min(timeStamp - startMs, IDLE_MS), sinceMs = attentive() ? performance.now() : 0);
+  };
 };
 
 // src/features/forms.js
@@ -511,9 +511,9 @@ var FAILURES_MIN = 2, IMAGES_MAX = 5, DATA_CHARS_MAX = 8e3, watchFailures = (tag
     }), image.onerror = failed, image.src = `${settings2.endpoint}/v1/p.gif?ack=1&data=${data}`;
   });
   when2({
-    answer({ status: status2, events }) {
-      if (failures2 = status2 ? 0 : failures2 + 1, failures2 < FAILURES_MIN || !navigator.onLine) return;
-      let short = events.map((event) => ({ messageId: event.messageId, data: dataOf(event) })).filter(({ data }) => data.length <= DATA_CHARS_MAX).slice(0, IMAGES_MAX);
+    answer({ response, events }) {
+      if (failures2 = response.status ? 0 : failures2 + 1, failures2 < FAILURES_MIN || !navigator.onLine) return;
+      let short = JSON.parse(events).map((event) => ({ messageId: event.messageId, data: dataOf(event) })).filter(({ data }) => data.length <= DATA_CHARS_MAX).slice(0, IMAGES_MAX);
       short[0] && Promise.all(short.map(show)).then(tag2.flush, () => {
       });
     }
@@ -597,10 +597,11 @@ var AFTER_MS = 3e3, findZone = (tag2) => {
 
 // src/features/more.js
 var ANSWERED_MS = 50, more_default = (tag2, viewedMs) => {
-  tag2.hooks !== hooks && hooks.push((_, what) => tag2.warn(...what));
   let when2 = (moments) => {
     tag2.hooks.push((kind, what) => moments[kind]?.(what));
-  }, then = {}, seen = [], address = "", last = {}, here = () => tag2.settings.hash == null ? location.href.replace(/#.*/, "") : location.href, tell = (page3) => {
+  };
+  tag2.hooks !== hooks && (hooks.push((_, what) => tag2.warn(...what)), when2({ request: assist }));
+  let then = {}, seen = [], address = "", last = {}, here = () => tag2.settings.hash == null ? location.href.replace(/#.*/, "") : location.href, tell = (page3) => {
     for (let [fields, options] of seen.splice(0)) tag2.emit("track", fields, { page: page3, ...options });
   }, tellHere = () => {
     here() === address && tell();
@@ -613,8 +614,11 @@ var ANSWERED_MS = 50, more_default = (tag2, viewedMs) => {
       seen[0] || (address = here(), setTimeout(tellLater, ANSWERED_MS)), seen.push([{ event, properties, timestamp: then.at ?? /* @__PURE__ */ new Date() }, page3 ? { page: page3 } : {}]);
     }
   };
-  findZone(tag2), watchFailures(tag2, when2), watchEngagement(teller, when2, viewedMs || performance.now(), viewedMs > 0);
-  let watchers = [watchClicks, watchForms, watchMedia, watchTrouble].map((watch2) => guard(watch2(teller, when2)));
+  findZone(tag2), watchFailures(tag2, when2);
+  let watchers = [
+    watchEngagement(teller, when2, viewedMs),
+    ...[watchClicks, watchForms, watchMedia, watchTrouble].map((watch2) => watch2(teller, when2))
+  ].map(guard);
   on("visibilitychange pagehide", () => tell()), when2({ move: tell, call: tellHere });
   let isEcho = ({ type, isTrusted, timeStamp }, target) => {
     if (!isTrusted || !/click/.test(type)) return !1;
@@ -633,11 +637,12 @@ var ANSWERED_MS = 50, more_default = (tag2, viewedMs) => {
 // src/autocapture.js
 var autocapture = () => {
   watch();
-  let tell = more_default(tag, 0);
+  let tell = more_default(tag, NaN);
   on("pointerdown click auxclick input submit play", (event) => tell(event, event.composedPath()));
 };
 
 // src/entry.module.js
+when({ request: assist });
 var { init, page: page2, track: track2, identify, alias, group, reset, consent, set, plugin, flush: flush2, status } = tag;
 export {
   alias,

@@ -116,8 +116,20 @@ export default (tag) => {
     if (lines.length) console.warn(`footfall: ${title}`, ...lines);
   };
 
-  /** @param {import("./types.d.ts").Answer} answer */
-  const answered = async (answer) => {
+  /** @param {{response: Response | {error: unknown}, events: string}} request and what became of it */
+  const answered = async ({ response, events: sent }) => {
+    /** @type {import("./types.d.ts").Answer} */
+    const answer =
+      response instanceof Response
+        ? {
+            status: response.status,
+            events: JSON.parse(sent),
+            ...(await response
+              .clone()
+              .json()
+              .catch(() => {})),
+          }
+        : { status: 0, events: JSON.parse(sent), ...response };
     const { events, verdicts, rejected = [], status, received_at: received } = answer;
     if (received) notice(explainClock(new Date(received).getTime(), Date.now()));
     if (status && status < 300) {

@@ -6,6 +6,6 @@ import { tag } from "./tag.js";
 
 export const autocapture = () => {
   watch();
-  const tell = more(tag, 0);
+  const tell = more(tag, NaN);
   on("pointerdown click auxclick input submit play", (event) => tell(event, event.composedPath()));
 };

@@ -6,10 +6,13 @@
  *
  * Importing does nothing by itself, and on a server, which has no page, the calls do nothing either.
  */
+import { assist } from "./requests.js";
 import { tag } from "./tag.js";
-import "./whole.js";
+import { when } from "./whole.js";
 
 export { autocapture } from "./autocapture.js";
+
+when({ request: assist });
 
 const { init, page, track, identify, alias, group, reset, consent, set, plugin, flush, status } = tag;
 

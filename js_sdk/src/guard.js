@@ -6,7 +6,7 @@
  *     start    the tag begins                                              before    an event; may be changed, or false
  *     move     the page that was left for another, within a single-page site
  *     event    one was queued
- *     request  [address, options] of fetch; may be changed                 answer    to a request
+ *     request  [address, options, leaving] of fetch; may be changed        answer    {response or {error}, events as JSON}
  *     consent  "granted", "denied" or "pending"                            warning   for developers, never for visitors
  */
 

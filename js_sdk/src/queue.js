@@ -15,7 +15,7 @@
  */
 import { categories, decide, state } from "./consent.js";
 import { pass } from "./guard.js";
-import { bytesOf, parse, toJson } from "./json.js";
+import { bytesOf, toJson } from "./json.js";
 import { settings } from "./settings.js";
 import { load, names, store } from "./storage.js";
 
@@ -82,8 +82,8 @@ export const take = () => {
   const restMs = /** @type {any} */ (load("_wait")) - Date.now();
   if (state === "granted" && !(restMs > 0 && restMs < 2 * RETRY_AFTER_MS_MAX)) {
     for (const name of all) {
-      const [, ...needs] = name.split(",");
-      if (!needs.every((category) => !categories || categories[category])) store(name);
+      const needs = () => name.split(",").slice(1);
+      if (categories && needs().some((category) => !(/** @type {any} */ (categories)[category]))) store(name);
       else if (!flying.has(name)) {
         bytes -= bytesOf(/** @type {string} */ (load(name))) + 1;
         if (taken[0] && (taken.length >= countMax || bytes < 0)) break;
@@ -102,7 +102,7 @@ export const take = () => {
  * @param {string} body @param {unknown} leaving @returns {Promise<any>} the response; rejects when there is none
  */
 const send = async (body, leaving) => {
-  /** @type {[string, RequestInit]} */
+  /** @type {any[]} address, options; and for hooks alone, as fetch overlooks it, whether the page is left */
   const request = [
     `${settings.endpoint}/v1/b`,
     {
@@ -111,12 +111,10 @@ const send = async (body, leaving) => {
       keepalive: true,
       credentials: "omit",
     },
+    ...(WHOLE ? [leaving] : []),
   ];
   pass("request", request);
-  // No answer ever comes from a beacon, and blockers swallow it while it reports success: not a delivery.
-  return WHOLE && leaving && !("keepalive" in Request.prototype)
-    ? navigator.sendBeacon(request[0], body)
-    : fetch(...request);
+  return fetch(.../** @type {[string, RequestInit]} */ (request));
 };
 
 /** @param {unknown} [leaving] @returns {Promise<void>} when all is sent, or must wait */
@@ -144,9 +142,10 @@ const sendAll = async (leaving) => {
       else pauseMs = ms;
     }
     if (WHOLE) {
-      Object.assign(record, { lastStatus: status, lastError: error, sent: record.sent + (ok ? taken.length : 0) });
-      const answer = await response.json?.().catch(() => {});
-      pass("answer", { status, error, events: parse(events), ...answer });
+      record.lastStatus = status;
+      record.lastError = error;
+      record.sent += ok ? taken.length : 0;
+      pass("answer", { response, events });
     }
     if (!status) return;
   }

@@ -25,7 +25,7 @@ let sequence = 0;
 let early = [];
 
 /** Tell now what is still to be told. */
-const settle = () => mark() && (isOff(settings.pageViews) || calls.page());
+export const settle = () => mark() && (isOff(settings.pageViews) || calls.page());
 
 /**
  * One event, as the wire has it: what happened, to whom, where and when. The ids are read from storage each time, so that

@@ -14,7 +14,6 @@ import { calls, emit, start, tag, teach } from "./tag.js";
 
 // Whoever holds the start back has this long; after that a visit might be over unseen.
 const HOLD_MS_MAX = 2000;
-const ANSWER_MS_MAX = 30_000;
 // Kept for as long as the clock's offset is the same; zone.js finds it out.
 const ZONE = "_zone";
 
@@ -42,12 +41,9 @@ when({
     context.timezone = load(ZONE + new Date().getTimezoneOffset());
     settings.plugins?.forEach(calls.plugin);
   },
-  request([, options]) {
-    options.signal = AbortSignal.timeout?.(ANSWER_MS_MAX);
-  },
   before(event) {
     event.groupId = load("_group");
-    if (/^[tp]/.test(event.type)) event.properties = { ...common, ...event.properties };
+    if (event.type > "o") event.properties = { ...common, ...event.properties };
     event.context.campaign = campaign(Date.now());
   },
 });

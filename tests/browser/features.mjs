@@ -51,27 +51,28 @@ const second = (page) => page.evaluate(() => new Promise((done) => setTimeout(do
 
 const about = (ms, wanted) => assert.ok(ms >= wanted && ms < wanted + 3000, `${ms} ms, not about ${wanted}`);
 
-/** Until the part that comes when the page idles is there: presses before it are no dead clicks. */
+/** Until the part that comes when the visitor first does something is there: presses before it are no dead clicks. */
 async function complete(page) {
-  const file = await page.waitForFunction(
-    () =>
-      performance
-        .getEntriesByType("resource")
-        .find(({ name, responseEnd }) => /footfall\.more\.js$/.test(name) && responseEnd)?.name,
-  );
+  const file = await page.waitForFunction(() => {
+    dispatchEvent(new Event("pointermove"));
+    return performance
+      .getEntriesByType("resource")
+      .find(({ name, responseEnd }) => /footfall\.more\.js$/.test(name) && responseEnd)?.name;
+  });
   // A module that is already there is given to the next import of it, after the tag's own.
   await page.evaluate((address) => import(address).then(() => {}), await file.jsonValue());
 }
 
-/** The browser never idles by itself; window.idle() says that it does. */
-const holdIdle = (context) =>
-  context.addInitScript(() => {
+/** The first seconds, which belong to the page, or another such time, are over when window.settle() says so. */
+const holdStart = (context, time = 4000) =>
+  context.addInitScript((held) => {
     const waiting = [];
-    window.requestIdleCallback = (run) => waiting.push(run);
-    window.idle = () => {
+    const real = setTimeout;
+    window.setTimeout = (run, ms, ...rest) => (ms === held ? waiting.push(run) : real(run, ms, ...rest));
+    window.settle = () => {
       for (const run of waiting.splice(0)) run();
     };
-  });
+  }, time);
 
 /** The part that comes later is on its way until the function given back is called. */
 async function holdMore(context) {
@@ -511,7 +512,7 @@ export const scenarios = {
     );
   },
 
-  "the second part is fetched once, when the page idles or at the first press, after its first paint": async ({
+  "the second part is fetched once: at the first move, key, scroll or press, or some seconds after the start": async ({
     collector,
     context,
     site,
@@ -521,32 +522,149 @@ export const scenarios = {
     collector.server.prependListener("request", ({ url }) => {
       asked += url === "/footfall.more.js";
     });
-    await holdIdle(context);
-    site.bodies["/"] = '<button onclick="this.title += 1">x</button><form onsubmit="return false"><input></form>';
-    const idle = await open();
-    await arrived(collector, "page_view");
-    assert.equal(asked, 0);
-    await idle.evaluate(() => window.idle());
-    await complete(idle);
-    const times = await idle.evaluate(() =>
-      ["first-paint", document.querySelector("script").src.replace(".js", ".more.js")].map(
-        (name) => performance.getEntriesByName(name)[0].startTime,
-      ),
-    );
-    assert.ok(times[0] <= times[1], `painted at ${times[0]} ms, fetched at ${times[1]} ms`);
-    await idle.click("button");
-    await arrived(collector, "click");
-    assert.equal(asked, 1);
+    const fetched = (page) =>
+      page.waitForFunction(() =>
+        performance
+          .getEntriesByType("resource")
+          .some(({ name, responseEnd }) => /footfall\.more\.js$/.test(name) && responseEnd),
+      );
+    await holdStart(context);
+    site.bodies["/"] =
+      '<input autofocus><button onclick="this.title += 1">x</button><form onsubmit="return false"><input id="in"></form>' +
+      LONG;
+    const firsts = {
+      nothing: (page) => page.evaluate(() => window.settle()),
+      move: (page) => page.mouse.move(20, 20),
+      key: (page) => page.keyboard.press("Shift"),
+      scroll: (page) => page.evaluate(() => scrollTo(0, 300)),
+      press: (page) => page.locator("button").dispatchEvent("pointerdown"),
+    };
+    let views = 0;
+    for (const [name, first] of Object.entries(firsts)) {
+      const page = await open();
+      await arrived(collector, "page_view", views + 1);
+      assert.equal(asked, views, `${name}: before it`);
+      await first(page);
+      await fetched(page);
+      await page.evaluate(() => window.settle());
+      await page.mouse.move(40, 40);
+      await page.click("button");
+      await arrived(collector, "click", ++views);
+      await page.close();
+    }
     const pressed = await open();
-    await arrived(collector, "page_view", 2);
-    assert.equal(asked, 1);
+    await arrived(collector, "page_view", ++views);
     await pressed.click("button", { clickCount: 3 });
     await arrived(collector, "rage_click"); // of presses that came before it, handed over
-    await pressed.evaluate(() => window.idle());
-    await pressed.fill("input", "x");
-    await pressed.press("input", "Enter");
+    await pressed.evaluate(() => window.settle());
+    await pressed.fill("#in", "x");
+    await pressed.press("#in", "Enter");
     await arrived(collector, "form_submit");
+    assert.equal(asked, views);
+  },
+
+  "a page that nobody touches gets the second part some seconds after its first paint": async ({ open }) => {
+    const page = await open();
+    const file = await page.waitForFunction(
+      () => performance.getEntriesByType("resource").find(({ name }) => /footfall\.more\.js$/.test(name))?.startTime,
+    );
+    const paintedMs = await page.evaluate(() => performance.getEntriesByName("first-paint")[0].startTime);
+    const afterMs = (await file.jsonValue()) - paintedMs;
+    assert.ok(afterMs >= 3900, `fetched ${afterMs} ms after the first paint`);
+  },
+
+  "a request that fails brings the second part, which knows another way": async ({ context, open }) => {
+    await holdStart(context);
+    await context.route("**/v1/b*", (route) => route.abort());
+    const page = await open();
+    await page.waitForFunction(() =>
+      performance.getEntriesByType("resource").some(({ name }) => /footfall\.more\.js$/.test(name)),
+    );
+  },
+
+  "a second part that could not be had is asked for again, after half a minute": async ({
+    collector,
+    context,
+    site,
+    open,
+  }) => {
+    let asked = 0;
+    let reachable = false;
+    await holdStart(context, 30_000);
+    await context.route("**/footfall.more.js", (route) => {
+      asked++;
+      return reachable ? route.continue() : route.abort();
+    });
+    site.bodies["/"] = '<button onclick="this.title += 1">x</button>';
+    const page = await open();
+    await arrived(collector, "page_view");
+    const failed = page.waitForEvent("requestfailed");
+    await page.click("button");
+    await failed;
+    reachable = true;
+    await page.mouse.move(30, 30);
+    await page.evaluate(() => window.settle());
+    assert.equal(asked, 1);
+    await page.mouse.move(40, 40);
+    await arrived(collector, "click"); // of the press before
     assert.equal(asked, 2);
+  },
+
+  "what was attended to before the second part has come is told, by whoever leaves first": async ({
+    collector,
+    context,
+    site,
+    open,
+  }) => {
+    await movableClock(context);
+    await holdMore(context);
+    const page = await open("/first");
+    await arrived(collector, "page_view");
+    await pass(page, 2000);
+    await page.evaluate(() => history.pushState({}, "", "/second"));
+    await arrived(collector, "page_view", 2);
+    await pass(page, 8 * 3_600_000); // asleep
+    await show(page, false);
+    await arrived(collector, "engagement", 2);
+    await pass(page, 20_000); // hidden
+    await show(page, true);
+    await pass(page, 3000);
+    await page.goto(`${site.origin}/third`);
+    await arrived(collector, "engagement", 3);
+    const events = named(collector, "engagement");
+    assert.deepEqual(
+      events.map(({ context: { page: at } }) => at.path),
+      ["/first", "/second", "/second"],
+    );
+    const times = events.map(({ properties }) => properties.engaged_ms);
+    for (const [at, least] of [2000, 30_000, 3000].entries()) {
+      assert.ok(times[at] >= least && times[at] < least + 15_000, `${times}`);
+    }
+  },
+
+  "the focus that went before the second part came, and the time until then, count": async ({
+    collector,
+    context,
+    open,
+  }) => {
+    await movableClock(context);
+    const release = await holdMore(context);
+    const page = await open();
+    await arrived(collector, "page_view");
+    // Times of events are the browser's own: the page had the focus for 5 s, and has it again after 25.
+    await page.evaluate(() => {
+      const blur = new FocusEvent("blur");
+      Object.defineProperty(blur, "timeStamp", { value: performance.now() + 5000 });
+      dispatchEvent(blur);
+    });
+    await pass(page, 25_000);
+    release();
+    await complete(page);
+    await pass(page, 2000);
+    await page.evaluate(() => history.pushState({}, "", "/next"));
+    await arrived(collector, "engagement");
+    const [{ engaged_ms }] = told(collector, "engagement");
+    assert.ok(engaged_ms >= 7000 && engaged_ms < 22_000, `${engaged_ms} ms, not about 7000`);
   },
 
   "a click is looked at when it comes and written later, before all that the page does because of it": async ({

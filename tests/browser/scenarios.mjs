@@ -634,9 +634,12 @@ export const scenarios = {
     await collector.until(has(collector, ...numbered("e", 10)), "all events", 30_000);
   },
 
-  "the time zone is told once the browser idled, and kept for later pages": async ({ collector, site, open }) => {
+  "the time zone is told once the visitor has moved, and kept for later pages": async ({ collector, site, open }) => {
     const page = await open();
-    await page.waitForFunction(() => Object.keys(localStorage).some((key) => key.startsWith("footfall_zone")));
+    await page.waitForFunction(() => {
+      dispatchEvent(new Event("pointermove"));
+      return Object.keys(localStorage).some((key) => key.startsWith("footfall_zone"));
+    });
     await page.goto(`${site.origin}/second`);
     await collector.until(() => collector.views.length === 2, "the second view");
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;

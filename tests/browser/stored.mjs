@@ -54,6 +54,36 @@ const movableClock = (context) =>
   });
 const pass = (page, time) => page.evaluate((aheadMs) => window.pass(aheadMs), time);
 
+/** Until the part that comes when the visitor first does something is there. */
+async function complete(page) {
+  const file = await page.waitForFunction(() => {
+    dispatchEvent(new Event("pointermove"));
+    return performance
+      .getEntriesByType("resource")
+      .find(({ name, responseEnd }) => /footfall\.more\.js$/.test(name) && responseEnd)?.name;
+  });
+  // A module that is already there is given to the next import of it, after the tag's own.
+  await page.evaluate((address) => import(address).then(() => {}), await file.jsonValue());
+}
+
+/** That part is on its way until the function given back is called. */
+async function holdMore(context) {
+  const held = [];
+  await context.route("**/footfall.more.js", (route) =>
+    new Promise((go) => held.push(go)).then(() => route.continue()),
+  );
+  return () => {
+    for (const go of held.splice(0)) go();
+  };
+}
+
+/** The first seconds, after which it comes of itself, do not end. */
+const longStart = (context) =>
+  context.addInitScript(() => {
+    const real = setTimeout;
+    window.setTimeout = (run, time, ...rest) => (time === 4000 ? 0 : real(run, time, ...rest));
+  });
+
 /** Headless tabs are never hidden; this is what the page would see if they were. Shown again, it sees the truth. */
 const show = (page, visible) =>
   page.evaluate((shown) => {
@@ -268,13 +298,17 @@ export const scenarios = {
       try {
         const [next, never, go] = await Promise.all(Object.values(asked));
         await gate.took("page_view");
+        const ahead = gate.paths.filter((path) => /more/.test(path)).length;
         for (const response of [next, never, go]) response.end();
         await gate.took("early");
+        return { ahead };
       } finally {
         await close();
       }
     },
-    stored(rows) {
+    stored(rows, { note }) {
+      // Of the first page alone, if its start took that long.
+      assert.ok(note.ahead < 2, "pages that nobody sees fetched more");
       assert.deepEqual(steps(rows), ["page_view /first", "page_view /next", "early /next"]);
       assert.deepEqual(only(rows, "early").properties, { prerendering: true });
       assert.equal(distinct(lasting(rows), "visitor_id").length, 1);
@@ -549,6 +583,7 @@ export const scenarios = {
       site.bodies["/long"] = '<p style="height:3000px">long</p>';
       const page = await open("/short");
       await gate.took("page_view");
+      await complete(page);
       await pass(page, 8 * 3_600_000); // the laptop slept: counts as half a minute
       await page.mouse.move(10, 10);
       await pass(page, 10_000);
@@ -565,6 +600,7 @@ export const scenarios = {
       await show(page, true);
       await page.goto(`${origin}/long`);
       await gate.took("page_view", 2);
+      await complete(page);
       await pass(page, 5000);
       await page.mouse.wheel(0, 900);
       await page.waitForFunction(() => scrollY > 800);
@@ -598,6 +634,153 @@ export const scenarios = {
         rows.flatMap(({ violations }) => violations),
         [],
       );
+    },
+  },
+
+  // Before the second part has come
+
+  "who leaves in a moment, or without having done anything, is stored with the view and the time": {
+    async act({ open, gate, context, origin }) {
+      await movableClock(context);
+      await holdMore(context);
+      await context.addInitScript(() => {
+        if (location.pathname === "/glance") performance.now = () => 500; // a very short visit
+      });
+      const page = await open("/glance");
+      await gate.took("page_view");
+      await page.goto(`${origin}/left`);
+      await gate.took("page_view", 2);
+      await pass(page, 2000);
+      await page.goto(`${origin}/hidden`);
+      await gate.took("page_view", 3);
+      await pass(page, 3000);
+      await show(page, false);
+      await gate.took("engagement", 2);
+      await show(page, true);
+      await page.evaluate(() => history.pushState({}, "", "/routed"));
+      await gate.took("page_view", 4);
+      await pass(page, 9000);
+      await page.close({ runBeforeUnload: true });
+      await gate.took("engagement", 3);
+    },
+    stored(rows) {
+      assert.deepEqual(
+        steps(rows),
+        ["/glance", "/left", "/hidden", "/routed"].map((path) => `page_view ${path}`),
+      );
+      const told = of(rows, "engagement").map(({ path, properties }) => [path, properties.engaged_ms]);
+      const wanted = { "/left": 2000, "/hidden": 3000, "/routed": 9000 };
+      assert.ok(!told.some(([path]) => path === "/glance"));
+      for (const [path, least] of Object.entries(wanted)) {
+        const times = told.filter(([at]) => at === path).map(([, time]) => time);
+        assert.ok(times[0] >= least && times[0] < least + 15_000, `${path}: ${times}, not about ${least}`);
+      }
+      assert.deepEqual(
+        rows.flatMap(({ violations }) => violations),
+        [],
+      );
+    },
+  },
+
+  "the first clicks, fields and submits are stored with their element, though what describes it came after": {
+    async act({ open, gate, context, site }) {
+      const release = await holdMore(context);
+      site.bodies["/"] =
+        '<button id="first" onclick="this.title += 1">First</button><a id="out" href="https://other.example/x">Out</a>' +
+        '<form id="find" onsubmit="return false"><input name="topic"><button>Go</button></form>';
+      await context.route("https://other.example/**", (route) => route.fulfill({ body: "other" }));
+      const page = await open("/");
+      await gate.took("page_view");
+      await page.click("#first", { clickCount: 3 });
+      await page.click("#out", { modifiers: ["Control"] });
+      await page.fill("[name=topic]", "shoes");
+      await page.press("[name=topic]", "Enter");
+      assert.equal(gate.count("click"), 0);
+      release();
+      await gate.took("click", 5);
+      await gate.took("form_submit");
+      await gate.took("rage_click");
+    },
+    stored(rows) {
+      assert.deepEqual(
+        of(rows, "click").map(({ properties: p }) => [p.element_id, p.element_name, p.link_kind]),
+        [...Array(3).fill(["first", "First", undefined]), ["out", "Out", "outbound"], ["", "Go", undefined]],
+      );
+      assert.equal(only(rows, "rage_click").properties.element_id, "first");
+      assert.deepEqual(only(rows, "form_submit").properties, {
+        form_id: "find",
+        form_name: "",
+        fields: ["topic"],
+        last_field: "topic",
+      });
+    },
+  },
+
+  "where the second part cannot be had, views, marks, links, submits and attention are stored": {
+    async act({ open, gate, context, site, origin }) {
+      await movableClock(context);
+      await context.route("**/footfall.more.js", (route) => route.abort("internetdisconnected"));
+      site.bodies["/"] =
+        '<button data-footfall-event="plan_chosen" data-footfall-prop-plan="pro">Pro</button> ' +
+        '<a id="in" href="/in#part" onclick="return false">in</a><form onsubmit="return false"><button>Go</button></form>';
+      const page = await open("/");
+      await gate.took("page_view");
+      await page.click("[data-footfall-event]");
+      await page.click("#in");
+      await page.click("form button");
+      await pass(page, 5000);
+      await page.goto(`${origin}/next`);
+      await gate.took("page_view", 2);
+      await gate.took("engagement");
+    },
+    stored(rows, { origin }) {
+      assert.deepEqual(names(rows).toSorted(), ["click", "form_submit", "page_view", "page_view", "plan_chosen"]);
+      assert.deepEqual(only(rows, "plan_chosen").properties, { plan: "pro" });
+      assert.deepEqual(only(rows, "click").properties, { href: `${origin}/in` });
+      const [{ path, properties }] = of(rows, "engagement");
+      assert.ok(path === "/" && properties.engaged_ms >= 5000, `${path}: ${properties.engaged_ms} ms`);
+    },
+  },
+
+  "a page brought back by the back/forward cache before the second part came is told twice, each with its own time": {
+    whole: true,
+    chromium: "can be kept from its limit of four seconds and keeps pages under a driver",
+    async act({ open, gate, context, origin }) {
+      await movableClock(context);
+      await longStart(context);
+      const page = await open("/first");
+      await gate.took("page_view");
+      await pass(page, 2000);
+      await page.evaluate((away) => {
+        addEventListener("pageshow", ({ persisted }) => {
+          window.kept = persisted;
+        });
+        location.href = away;
+      }, `${origin}/second`);
+      await page.waitForURL(`${origin}/second`);
+      await gate.took("page_view", 2);
+      await page.evaluate(() => setTimeout(() => history.back()));
+      await gate.took("page_view", 3);
+      const kept = await page.evaluate(() => window.kept);
+      if (kept) {
+        await pass(page, 6000);
+        await complete(page);
+      }
+      await page.goto(`${origin}/third`);
+      await gate.took("page_view", 4);
+      return { kept };
+    },
+    stored(rows, { note }) {
+      assert.equal(note.kept, true, "the page was not kept");
+      assert.deepEqual(
+        steps(rows),
+        ["/first", "/second", "/first", "/third"].map((path) => `page_view ${path}`),
+      );
+      const times = of(rows, "engagement")
+        .filter(({ path }) => path === "/first")
+        .map(({ properties }) => properties.engaged_ms);
+      assert.equal(times.length, 2, `${times}`);
+      assert.ok(times[0] >= 2000 && times[0] < 17_000 && times[1] >= 6000 && times[1] < 21_000, `${times}`);
     },
   },
 
@@ -703,6 +886,7 @@ export const scenarios = {
       });
       const page = await open("/old");
       await gate.took("page_view");
+      await complete(page);
       await track(page, "by_beacon");
       await page.close({ runBeforeUnload: true });
       await gate.took("by_beacon");

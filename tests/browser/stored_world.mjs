@@ -49,6 +49,8 @@ const nameOf = ({ type, event }) => (type === "page" ? "page_view" : (event ?? t
  */
 export class Gate extends EventEmitter {
   posts = 0;
+  /** @type {string[]} what was asked for, by path */
+  paths = [];
   /** @type {object[]} every event the collector took, copies included */
   taken = [];
   act = () => "pass";
@@ -62,6 +64,7 @@ export class Gate extends EventEmitter {
 
   async handle(request, response, path = request.url) {
     const body = await read(request); // throws when the browser goes away in the middle
+    this.paths.push(path);
     const batch = request.method === "POST" && path.startsWith("/v1/b") ? JSON.parse(body).batch : undefined;
     const shown = path.startsWith("/v1/p.gif?") && new URLSearchParams(path.split("?")[1]).get("data");
     const fate = batch ? await this.act(++this.posts, batch) : "pass";

@@ -151,6 +151,26 @@ BEHAVIOURS: dict[str, list[str]] = {
     "close": [LEAVING],
     "mobile-like freeze (Page Lifecycle API)": ["stored: a frozen page goes on where it was when it thaws"],
     "discard": [KILLED],
+    "left before the second part came": [
+        "stored: who leaves in a moment, or without having done anything, is stored with the view and the time"
+    ],
+    "first click before the second part came": [
+        "stored: the first clicks, fields and submits are stored with their element, though what describes it came "
+        "after"
+    ],
+    "second part fetched late": [
+        "features: the second part is fetched once: at the first move, key, scroll or press, or some seconds after the "
+        "start",
+        "features: a page that nobody touches gets the second part some seconds after its first paint",
+    ],
+    "second part cannot be had": [
+        "stored: where the second part cannot be had, views, marks, links, submits and attention are stored",
+        "features: a second part that could not be had is asked for again, after half a minute",
+    ],
+    "bfcache restore before the second part came": [
+        "stored: a page brought back by the back/forward cache before the second part came is told twice, each with "
+        "its own time"
+    ],
     "offline then online": ["stored: offline, then online: all is stored with the time at which it happened"],
     "503 then recovery": [FAILING],
     "429 with Retry-After": ["stored: 429 with Retry-After is waited out, on the next page too"],

@@ -15,9 +15,14 @@ const LOOK_MS = 1200;
 const shop = `${process.argv[2]?.replace(/\/$/, "")}/demo/`;
 const expected = [];
 
-/** What the tag's collector took of this page is what shows that the tag runs; from then on the visitor looks. */
+/** What the tag's collector took of this page, and its second part, show that the tag runs; from then on the visitor looks. */
 async function look(page) {
   await page.waitForFunction(() => window.footfall?.status?.().sent);
+  await page.mouse.move(400, 300);
+  await page.mouse.move(410, 310);
+  const fetched = () =>
+    performance.getEntriesByType("resource").some(({ name, responseEnd }) => /more\.js$/.test(name) && responseEnd);
+  await page.waitForFunction(fetched);
   await page.evaluate((ms) => new Promise((done) => setTimeout(done, ms)), LOOK_MS);
 }
 

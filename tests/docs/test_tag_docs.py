@@ -272,11 +272,18 @@ def test_what_the_core_lacks_is_said() -> None:
 def test_every_file_that_a_page_fetches_is_listed() -> None:
     listed = {word for row in table(section("install", "What a page fetches")) for word in words(row[0])}
     assert listed == {path.name for path in (SDK / "dist").glob("footfall*.js")}
-    first = re.search(r'on\("(pointer[^"]+)"', SOURCES["src/features/later.js"])
-    assert first
-    # pointerdown is a press; a click by key or script is told of as such.
-    assert first[1].split() == ["pointerdown", "click", "auxclick", "input", "submit", "play"]
-    assert len(re.findall(r"first press,\s+input,\s+submit\s+or\s+play", TEXT)) == 2
+    later = SOURCES["src/features/later.js"]
+    # pointerdown is a press or touch; a click by key or script is told of as such; blur is the window's.
+    assert [kinds.split() for kinds in re.findall(r'on\("((?:pointer|key)[^"]+)"', later)] == [
+        ["pointermove", "keydown", "scroll"],
+        ["pointerdown", "click", "auxclick", "input", "submit", "play", "blur"],
+    ]
+    assert "AFTER_MS = 4000;" in later
+    told = "moves the pointer, presses a key, scrolls, touches, types, plays something or turns to another window"
+    [when] = [
+        row[1] for row in table(section("install", "What a page fetches")) if words(row[0]) == ["footfall.more.js"]
+    ]
+    assert f"when the visitor first {told}; when a request fails; else 4 s after the tag's start" in when
 
 
 def test_every_extra_is_documented() -> None:
@@ -373,7 +380,7 @@ LIMITS: dict[str, tuple[str, str] | float] = {
     "Bytes of a batch": ("src/queue.js", "BATCH_BYTES_MAX"),
     "Body, by the collector": BODY_BYTES_MAX,
     "Events of a body, by the collector": EVENTS_MAX,
-    "Wait for an answer": ("src/whole.js", "ANSWER_MS_MAX"),
+    "Wait for an answer": ("src/requests.js", "ANSWER_MS_MAX"),
     "Wait after a failure": ("src/queue.js", "FIRST_MS"),
     "Events sent as images at a time": ("src/features/last_resort.js", "IMAGES_MAX"),
     "An event sent as an image": ("src/features/last_resort.js", "DATA_CHARS_MAX"),

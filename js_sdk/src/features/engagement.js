@@ -15,11 +15,12 @@ const attentive = () => document.hasFocus() && !document.hidden;
 
 /**
  * @param {any} tag @param {(moments: Record<string, (what: any) => any>) => void} when
- * @param {number} startMs since when the page is looked at, on performance.now()'s clock @param {boolean} viewed whether its view was counted
+ * @param {number} startMs since when the page is looked at, on performance.now()'s clock; NaN if its view was not counted
+ * @returns {(event: any, path: EventTarget[], late?: unknown) => void} told of blur, where it was before
  */
-export const watchEngagement = (tag, when, startMs, viewed) => {
-  const [shown] = performance.getEntriesByType("visibility-state").slice(-1);
-  let sinceMs = attentive() ? Math.max(startMs, shown?.startTime ?? 0) : 0;
+export const watchEngagement = (tag, when, startMs) => {
+  let viewed = startMs >= 0;
+  let sinceMs = attentive() ? startMs || performance.now() : 0;
   let engagedMs = 0;
   let seenPx = 0;
   let heightPx = 0;
@@ -75,4 +76,12 @@ export const watchEngagement = (tag, when, startMs, viewed) => {
     },
   });
   beat();
+
+  return ({ type, target, timeStamp }, _, late) => {
+    // The focus went before this module came: until then the page had it.
+    if (late && type === "blur" && target === window && timeStamp > startMs) {
+      engagedMs = Math.min(timeStamp - startMs, IDLE_MS);
+      sinceMs = attentive() ? performance.now() : 0;
+    }
+  };
 };

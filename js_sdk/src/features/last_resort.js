@@ -46,10 +46,10 @@ export const watchFailures = (tag, when) => {
     });
 
   when({
-    answer({ status, events }) {
-      failures = status ? 0 : failures + 1;
+    answer({ response, events }) {
+      failures = response.status ? 0 : failures + 1;
       if (failures < FAILURES_MIN || !navigator.onLine) return;
-      const short = events
+      const short = JSON.parse(events)
         .map((/** @type {any} */ event) => ({ messageId: event.messageId, data: dataOf(event) }))
         .filter((/** @type {any} */ { data }) => data.length <= DATA_CHARS_MAX)
         .slice(0, IMAGES_MAX);

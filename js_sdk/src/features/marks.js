@@ -1,4 +1,5 @@
 /** Events that a page's author wrote into the markup: data-footfall-event="name" data-footfall-prop-list-id="x". */
+import { parse } from "../json.js";
 
 export const MARK = "data-footfall-event";
 const PROPERTY = "data-footfall-prop-";
@@ -6,7 +7,7 @@ const PROPERTY = "data-footfall-prop-";
 /** @param {string} text @returns {unknown} what is JSON counts as that, all else as text; so does a number too long for one */
 const parsed = (text) => {
   try {
-    return /\d{16}/.test(text) ? text : JSON.parse(text);
+    return /\d{16}/.test(text) ? text : parse(text);
   } catch {
     return text;
   }

@@ -1,8 +1,9 @@
 /**
- * dist/footfall.more.js: engagement, clicks, forms, media, clicks of trouble, and the last resort of delivery. The page fetches it when it idles, or at
- * the first event that any of them is about: see later.js, which keeps the events until then.
+ * dist/footfall.more.js: engagement, clicks, forms, media, clicks of trouble, the time zone, and what helps requests through.
+ * The page fetches it when the visitor first does something: see later.js, which keeps the events until then.
  */
 import { guard, hooks, on } from "../guard.js";
+import { assist } from "../requests.js";
 import { watchClicks } from "./clicks.js";
 import { watchEngagement } from "./engagement.js";
 import { watchForms } from "./forms.js";
@@ -15,17 +16,20 @@ import { findZone } from "./zone.js";
 const ANSWERED_MS = 50;
 
 /**
- * @param {any} tag @param {number} viewedMs when the page's view was counted, on performance.now()'s clock; 0 if it was not
+ * @param {any} tag @param {number} viewedMs since when the page is looked at, on performance.now()'s clock; NaN if its view was not counted
  * @returns {(event: Event, path: EventTarget[], page?: object, at?: Date) => void} to be told of those events: of what was
  * before, with its page and time
  */
 export default (tag, viewedMs) => {
-  // A module of its own has a guard of its own, whose warnings the tag is to hear.
-  if (tag.hooks !== hooks) hooks.push((_, what) => tag.warn(...what));
   /** @param {Record<string, (what: any) => any>} moments */
   const when = (moments) => {
     tag.hooks.push((/** @type {string} */ kind, /** @type {any} */ what) => moments[kind]?.(what));
   };
+  if (tag.hooks !== hooks) {
+    // A module of its own has a guard of its own, whose warnings the tag is to hear; and it comes to a tag without these.
+    hooks.push((_, what) => tag.warn(...what));
+    when({ request: assist });
+  }
   /** @type {{page?: object, at?: Date}} of the event that is told, if it was before */
   let then = {};
   /**
@@ -67,8 +71,10 @@ export default (tag, viewedMs) => {
   };
   findZone(tag);
   watchFailures(tag, when);
-  watchEngagement(teller, when, viewedMs || performance.now(), viewedMs > 0);
-  const watchers = [watchClicks, watchForms, watchMedia, watchTrouble].map((watch) => guard(watch(teller, when)));
+  const watchers = [
+    watchEngagement(teller, when, viewedMs),
+    ...[watchClicks, watchForms, watchMedia, watchTrouble].map((watch) => watch(teller, when)),
+  ].map(guard);
   // After the watchers' own: what they see in these moments is told as well.
   on("visibilitychange pagehide", () => tell());
   when({ move: tell, call: tellHere });
