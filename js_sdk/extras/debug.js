@@ -116,20 +116,15 @@ export default (tag) => {
     if (lines.length) console.warn(`footfall: ${title}`, ...lines);
   };
 
-  /** @param {{response: Response | {error: unknown}, events: string}} request and what became of it */
+  /** @param {{response: any, events: string}} told what fetch gave, or {error}, and the events that were sent */
   const answered = async ({ response, events: sent }) => {
+    const { status: code = 0, error: thrown } = response;
+    const body = await response
+      .clone?.()
+      .json()
+      .catch(() => {});
     /** @type {import("./types.d.ts").Answer} */
-    const answer =
-      response instanceof Response
-        ? {
-            status: response.status,
-            events: JSON.parse(sent),
-            ...(await response
-              .clone()
-              .json()
-              .catch(() => {})),
-          }
-        : { status: 0, events: JSON.parse(sent), ...response };
+    const answer = { status: code, error: thrown, events: JSON.parse(sent), ...body };
     const { events, verdicts, rejected = [], status, received_at: received } = answer;
     if (received) notice(explainClock(new Date(received).getTime(), Date.now()));
     if (status && status < 300) {
