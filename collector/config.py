@@ -97,7 +97,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     load_rows_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 50_000
     """Rows of one insert into ClickHouse at most."""
     load_interval_ms: Annotated[int, Meta(ge=10, le=60_000)] = 500
-    """Least time between two inserts while there is little to load."""
+    """From the begin of one insert to that of the next, while what arrives meanwhile fits into one."""
     stored_sessions_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 60
     """How often stored sessions are brought up to date; 0 for never."""
     private_webhooks: bool = False

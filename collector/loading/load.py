@@ -92,7 +92,6 @@ log = logging.getLogger("footfall.load")
 # Of rows written out: about 20,000; the process then peaks at some 620 MB, chDB included.
 CUT_BYTES_MAX = 16 * 1024 * 1024
 READ_BYTES = 4 * 1024 * 1024
-FULL_BYTES = 24 * 1024 * 1024  # of the spool: about a batch of ROWS_MAX; with so much waiting it is cut at once
 HALVES_MAX = 500  # steps of taking a block apart, each an insert or two; then what is left of a part is refused whole
 PROBE_IDS = 1_000  # events of one look-up
 PROBE_BYTES = 128 * 1024  # and the bytes of their ids, which clients choose: ClickHouse's max_query_size is 256 KB
@@ -201,7 +200,7 @@ class Loader:
             store: Where to.
             now_ms: The wall clock.
             rows_max: Of one insert, about.
-            interval_ms: Least time between two inserts while there is little to load.
+            interval_ms: From one insert's begin to the next, while what arrives meanwhile fits into one.
             naming: Held while a segment is deleted; whoever puts another file under a segment's name holds it too.
         Raises:
             LoadError: what an earlier loader left cannot be read.
@@ -212,7 +211,8 @@ class Loader:
         self._now_ms = now_ms
         self._rows_max = rows_max
         self._interval_ms = interval_ms
-        self._last_load_ms = 0
+        self._last_cut_ms = 0
+        self._more = False  # the last batch was full, so that what is behind it has waited already
         self._naming = naming or threading.Lock()
         self._folder.mkdir(parents=True, exist_ok=True)
         self._spool.mkdir(parents=True, exist_ok=True)
@@ -250,14 +250,14 @@ class Loader:
         """Load one batch if there is enough to load.
 
         Args:
-            wait: Let a small batch grow until `interval_ms` have passed since the last one.
+            wait: Let a batch grow until `interval_ms` have passed since the last was cut, unless that was full.
         Returns:
             The number of events taken from the spool; 0 when there was nothing to do.
         Raises:
             StoreError: the insert failed; the batch stays in flight and the next `recover` sends it again.
         """
-        due = self._now_ms() - self._last_load_ms >= self._interval_ms or self._now_ms() < self._last_load_ms
-        if wait and not due and self._waiting_bytes() < FULL_BYTES:
+        now_ms = self._now_ms()
+        if wait and not self._more and 0 <= now_ms - self._last_cut_ms < self._interval_ms:
             return 0
         batch = self._cut()
         self._tidy()
@@ -267,7 +267,7 @@ class Loader:
         self._insert(batch)
         taken = batch.manifest.ledger.received - self.positions.ledger.received
         self._commit(batch)
-        self._last_load_ms = self._now_ms()
+        self._last_cut_ms = now_ms
         return taken
 
     def run(self, stop: threading.Event) -> None:
@@ -392,15 +392,6 @@ class Loader:
             self._write(self._folder / "positions.json", encode_state(positions))
             self.positions = positions
 
-    def _waiting_bytes(self) -> int:
-        """What waits, but no further than to FULL_BYTES: a backlog may have a thousand segments."""
-        total = 0
-        for path in segments(self._spool):
-            total += segment_bytes(path) - self.positions.segments.get(path.name, 0)
-            if total >= FULL_BYTES:
-                break
-        return total
-
     def _cut(self) -> Batch | None:
         """Take the next records of all segments, drop duplicates, and describe the rest in a manifest."""
         ledger = msgspec.structs.replace(self.positions.ledger)
@@ -408,6 +399,7 @@ class Loader:
         records: list[Record] = []
         rows = Rows()
         size = 0
+        self._more = False
         for path in segments(self._spool):
             start = self.positions.segments.get(path.name, 0)
             # Asked before reading: a segment that is sealed now holds all it ever will.
@@ -431,11 +423,12 @@ class Loader:
                     raise LoadError(f"{path}: {problem}") from problem
                 records.append(item)
                 _count(item, ledger)
-                if len(rows) >= self._rows_max or size >= CUT_BYTES_MAX:
+                self._more = len(rows) >= self._rows_max or size >= CUT_BYTES_MAX
+                if self._more:
                     break
             if end > start:
                 ranges.append(Range(path.name, start, end))
-            if len(rows) >= self._rows_max or size >= CUT_BYTES_MAX:
+            if self._more:
                 break
         if not ranges:
             return None
