@@ -162,6 +162,24 @@ def test_a_database_with_events_by_month_of_receipt_is_taken_as_it_is(fresh: Sto
     assert fresh.rows(f"SELECT count() FROM {fresh.database}.sessions") == [(0,)]
 
 
+def test_properties_in_many_pieces_and_in_few_are_merged(fresh: Store) -> None:
+    """Table 013 has merged parts keep them in fewer pieces than the parts that an older version merged."""
+    migrate(fresh)
+    events, few = f"{fresh.database}.events", "max_buckets_in_map = 8"
+    always = "min_bytes_for_wide_part = 0, min_level_for_wide_part = 1"  # with a file for each column, however small
+    for number, pieces in enumerate(("max_buckets_in_map = 32", few, few)):
+        fresh.command(f"ALTER TABLE {events} MODIFY SETTING {always}, {pieces}")
+        for more in range(2):
+            fresh.command(
+                f"INSERT INTO {events} (source_id, visitor_id, message_id, properties) "
+                f"SELECT 'shop', toString(number), '{number} {more}', toJSONString(map('n', toString(number), 's', 'x')) "
+                "FROM numbers(1000)"
+            )
+        fresh.command(f"OPTIMIZE TABLE {events} FINAL")
+        asked = f"SELECT count(), sum(toInt64(property.key_n)), countIf(property['s'] = 'x') FROM {events}"
+        assert fresh.rows(asked) == [(2_000 * (number + 1), 999_000 * (number + 1), 2_000 * (number + 1))]
+
+
 def test_a_database_newer_than_the_code_is_refused_and_left_alone(
     fresh: Store, sql_dir: Path, newer_sql_dir: Path
 ) -> None:
