@@ -171,9 +171,8 @@ def test_properties_in_many_pieces_and_in_few_are_merged(fresh: Store) -> None:
         fresh.command(f"ALTER TABLE {events} MODIFY SETTING {always}, {pieces}")
         for more in range(2):
             fresh.command(
-                f"INSERT INTO {events} (source_id, visitor_id, message_id, properties) "
-                f"SELECT 'shop', toString(number), '{number} {more}', toJSONString(map('n', toString(number), 's', 'x')) "
-                "FROM numbers(1000)"
+                f"INSERT INTO {events} (source_id, visitor_id, message_id, properties) SELECT 'shop', number, "
+                f"'{number} {more}', toJSONString(map('n', toString(number), 's', 'x')) FROM numbers(1000)"
             )
         fresh.command(f"OPTIMIZE TABLE {events} FINAL")
         asked = f"SELECT count(), sum(toInt64(property.key_n)), countIf(property['s'] = 'x') FROM {events}"

@@ -28,7 +28,7 @@ from collector.console import console
 from collector.database.migrate import MigrationError, migrate
 from collector.database.query import SOCKET_NAME, answer
 from collector.database.retention import read_rules, shortest
-from collector.database.sessions import StoredSessions
+from collector.database.sessions import CLOCK_SECONDS_MAX, StoredSessions
 from collector.database.store import Store, StoreError
 from collector.ingest.clock import now_ms
 from collector.loading.ledger import LoadError
@@ -175,7 +175,11 @@ class Keeper:
             _begin("audiences", self._audiences.run, self._audience_lane, self._stop)
             if self._session_lane is not None:
                 seconds = self._settings.stored_sessions_seconds
-                _begin("sessions", StoredSessions().run, self._session_lane, seconds, self._stop)
+                stored = StoredSessions()
+                if self._session_lane.embedded:  # nobody else loads into it
+                    loader = self._loader
+                    stored = StoredSessions(CLOCK_SECONDS_MAX, lambda ask: loader.between(ask).result())
+                _begin("sessions", stored.run, self._session_lane, seconds, self._stop)
             _begin("expire", self._expire, self._loader)
             self._loader.run(self._stop)
 

@@ -14,6 +14,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from collector.database.store import Store, StoreError
 from collector.rounds import rounds
@@ -23,8 +25,10 @@ log = logging.getLogger("footfall.sessions")
 # A mark is written before its events are, by another collector perhaps, and may be seen before them: so long an insert
 # may take. Whoever was marked within it is computed once more.
 INSERT_SECONDS_MAX = 60
-# Computed in one statement. A visitor's sessions take some 40 kB while they are made, of 100 events: 400 MB.
-VISITORS_MAX = 10_000
+# Where the loader says when its inserts are done: so far the database's clock may be set back.
+CLOCK_SECONDS_MAX = 5
+# Of the visitors computed in one statement, which takes about 1 kB of each; a visitor with more is computed alone.
+EVENTS_MAX = 200_000
 RETRY_SECONDS_MAX = 600.0
 # It counts all events by visitor: seconds of CPU for ten millions. Not at the start, when there is a spool to load.
 FIRST_RECONCILED_SECONDS = 3_600.0
@@ -38,7 +42,7 @@ _COLUMNS = (
     "conversions", "micro_conversions", "revenue", "revenue_currency", "is_bounce", "is_engaged",
 )  # fmt: skip
 
-# Visitors marked since their sessions were computed, of one part of all; marks before `since` have been dealt with.
+# Visitors marked since their sessions were computed; marks before `since` have been dealt with.
 _MARKED = """
     SELECT source_id, visitor_id
     FROM {database}.visitor_marks AS mark
@@ -46,12 +50,39 @@ _MARKED = """
     (
         SELECT source_id, visitor_id, max(computed_at) AS at
         FROM {database}.visitor_sessions
+        WHERE {within}
         GROUP BY source_id, visitor_id
     ) AS computed USING (source_id, visitor_id)
-    WHERE marked_at >= {{since:DateTime64(6, 'UTC')}}
-        AND cityHash64(source_id, visitor_id) % {{parts:UInt32}} = {{part:UInt32}}
+    WHERE marked_at >= {{since:DateTime64(6, 'UTC')}} AND {within}
     GROUP BY source_id, visitor_id
     HAVING max(marked_at) >= max(computed.at)
+"""
+
+# The marked ones in the order of the tables' keys, cut where their events come to EVENTS_MAX: the last of each part.
+_PARTS = """
+    WITH marked AS ({marked})
+    SELECT max((source_id, visitor_id)) AS last, count() AS visitors
+    FROM
+    (
+        SELECT
+            source_id,
+            visitor_id,
+            intDiv(sum(events) OVER (ORDER BY source_id, visitor_id ROWS UNBOUNDED PRECEDING), {events_max}) AS part
+        FROM marked
+        LEFT JOIN
+        (
+            SELECT source_id, visitor_id, count() AS events
+            FROM {database}.events
+            WHERE (source_id, visitor_id) IN (SELECT source_id, visitor_id FROM marked)
+            GROUP BY source_id, visitor_id
+        ) AS counted USING (source_id, visitor_id)
+    )
+    GROUP BY part
+    ORDER BY part
+"""
+_WITHIN = """
+    (source_id, visitor_id) > ({after_source:String}, {after_visitor:String})
+    AND (source_id, visitor_id) <= ({last_source:String}, {last_visitor:String})
 """
 
 # Who has no sessions any more (their events were erased, or were a bot's) gets a row without any.
@@ -88,13 +119,29 @@ _MARK_WRONG = """
 """
 
 
+_Ask: TypeAlias = Callable[[], list[tuple[Any, ...]]]
+
+
 class StoredSessions:
     """Keeps visitor_sessions up with the events. Not thread-safe."""
 
-    def __init__(self, insert_seconds: int = INSERT_SECONDS_MAX) -> None:
-        """`insert_seconds` is how long an insert of another process may take; 0 when there is none."""
+    def __init__(
+        self,
+        insert_seconds: int = INSERT_SECONDS_MAX,
+        between: Callable[[_Ask], list[tuple[Any, ...]]] | None = None,
+        events_max: int = EVENTS_MAX,
+    ) -> None:
+        """Nothing is known yet.
+
+        Args:
+            insert_seconds: So long an insert may take whose marks are seen already.
+            between: Asks the database something while no batch is under way; None where other processes load, too.
+            events_max: About how many events are read by one statement.
+        """
         self._insert_seconds = insert_seconds
-        self._since = "1970-01-01 00:00:00"  # nothing is known yet: the first look is at all marks
+        self._events_max = events_max
+        self._between = between or (lambda ask: ask())
+        self._since = "1970-01-01 00:00:00"  # the first look is at all marks
 
     def refresh(self, store: Store) -> int:
         """Compute the sessions of the visitors that were marked; return how many these were.
@@ -103,21 +150,29 @@ class StoredSessions:
             StoreError: what was computed before stays; the next refresh goes on.
         """
         # As text, for a DateTime64(6) has more digits than what the driver makes of a parameter.
-        ((until,),) = store.rows(f"SELECT toString(now64(6, 'UTC') - toIntervalSecond({self._insert_seconds}))")
-        marked = _MARKED.format(database=store.database)
-        ((visitors,),) = store.rows(f"SELECT count() FROM ({marked})", {"since": self._since, "parts": 1, "part": 0})
-        parts = -(-int(visitors) // VISITORS_MAX)
+        now = f"SELECT toString(now64(6, 'UTC') - toIntervalSecond({self._insert_seconds}))"
+        ((until,),) = self._between(lambda: store.rows(now))
+        all_marked = _MARKED.format(database=store.database, within="true")
+        parts = store.rows(
+            _PARTS.format(database=store.database, marked=all_marked, events_max=self._events_max),
+            {"since": self._since},
+        )
         statement = _REFRESH.format(
             database=store.database,
-            marked=marked,
+            marked=_MARKED.format(database=store.database, within=_WITHIN),
             targets=", ".join(f"visits.{name}" for name in _COLUMNS),
             names=", ".join(f"found.{name}s" for name in _COLUMNS),
             arrays=", ".join(f"groupArray(sessions.{name}) AS {name}s" for name in _COLUMNS),
         )
-        for part in range(parts):
-            store.command(statement, {"since": self._since, "parts": parts, "part": part, "until": until})
+        after = ("", "")
+        for last, _ in parts:
+            places = dict(
+                zip(("after_source", "after_visitor", "last_source", "last_visitor"), (*after, *last), strict=True)
+            )
+            store.command(statement, {"since": self._since, "until": until, **places})
+            after = last
         self._since = str(until)
-        return int(visitors)
+        return sum(visitors for _, visitors in parts)
 
     def reconcile(self, store: Store) -> None:
         """Mark the visitors whose stored sessions hold more or fewer events than there are. Raises StoreError."""

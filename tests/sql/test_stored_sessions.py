@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import random
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Any
 
 from sql.events import Event, filled
 from sql.events import insert as insert_events
@@ -68,6 +73,42 @@ def test_after_every_batch_stored_sessions_are_what_sessions_says(store: Store) 
     started_anew = StoredSessions()
     started_anew.refresh(store)
     assert rows(store, "stored_sessions") == rows(store, "sessions")
+
+
+def test_parts_of_few_events_together_are_all(store: Store) -> None:
+    batch = batches(seed=3)[0]
+    insert(store, batch, "batch")
+    visitors = len({(event["source_id"], event["visitor_id"]) for event in batch})
+    assert StoredSessions(events_max=7).refresh(store) == visitors
+    assert rows(store, "stored_sessions") == rows(store, "sessions") != []
+
+
+def test_a_batch_whose_marks_are_seen_before_its_events_is_waited_for(store: Store) -> None:
+    """The loader's thread says when none is under way; the clock alone would call the visitor computed."""
+    marked, told = threading.Event(), threading.Event()
+    asked: SimpleQueue[Callable[[], object]] = SimpleQueue()
+    answers: SimpleQueue[Any] = SimpleQueue()
+    batch = [filled({"at": 0, "message_id": "m", "visitor_id": "v"})]
+
+    def load() -> None:
+        store.insert("visitor_marks", ["source_id", "visitor_id"], [["shop"], ["v"]], "")
+        marked.set()
+        assert told.wait(60)
+        insert_events(store, batch, "batch")
+        answers.put(asked.get(timeout=60)())
+
+    def between(ask: Callable[[], object]) -> Any:
+        asked.put(ask)
+        told.set()
+        return answers.get(timeout=60)
+
+    with ThreadPoolExecutor(1) as thread:
+        loading = thread.submit(load)
+        assert marked.wait(60)
+        stored = StoredSessions(insert_seconds=0, between=between)
+        assert stored.refresh(store) == 1
+        loading.result()
+    assert rows(store, "stored_sessions") == rows(store, "sessions") != []
 
 
 def test_who_was_marked_long_ago_is_not_computed_again_and_who_is_marked_now_is(store: Store) -> None:
