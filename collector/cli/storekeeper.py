@@ -236,10 +236,20 @@ def _begin(name: str, run: Callable[..., None], *arguments: object) -> None:
     threading.Thread(target=run, args=arguments, name=name, daemon=True).start()
 
 
+def give_memory_back() -> None:
+    """Have the engine give back what it does not use after one second instead of five, and Arrow, which never did, too.
+
+    Each batch and merge needs as much again as the one before. What the operator has set stays.
+    """
+    os.environ.setdefault("JE_MALLOC_CONF", "dirty_decay_ms:1000")  # read when the engine is loaded
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # and when the first array is made
+
+
 def main() -> None:
     """Run until told to stop."""
     told = orders()
     do_without_pandas()
+    give_memory_back()
     log_to_stderr(told.name)
     gc.set_threshold(GARBAGE_MAX)
     keeper = Keeper(told.settings)
