@@ -24,6 +24,10 @@ FUNNELS: dict[str, dict[str, Any]] = {
     "a page and a property": {"steps": ["page_view & path=/p*", "b & plan=pro", "*"]},
     "two conditions": {"steps": ["* & plan=pro & country=DE", "c & n=1"]},
     "other signs": {"steps": ["* & n>=1.5", "* & plan!=free & event!=page*", "* & n<2"]},
+    "one column": {"steps": ["page_view & path!=/x", "* & path=/p1", "* & path!=/p*"]},
+    "one property": {"steps": ["* & plan!=free", "* & plan=p*"]},
+    # More than 64 conditions are no bits of one number any more.
+    "seventy conditions": {"steps": ["a", "b & plan=pro", "*"], "without": [f"c & n={n}" for n in range(67)]},
     "an unknown event": {"steps": ["a", "never", "b"]},
     "any event": {"steps": ["*", "*", "*"]},
     "excluded": {"steps": ["a", "b", "c"], "without": ["page_view & path=/x"]},
@@ -35,7 +39,16 @@ FUNNELS: dict[str, dict[str, Any]] = {
 }
 # An engine plans a query for longer than it works on a small crowd. So in the suite the server is asked these only; in
 # the long run all.
-OF_SERVER = ("a step twice", "other signs", "excluded and a step twice", "by person", "by session", "sixteen steps")
+OF_SERVER = (
+    "a step twice",
+    "other signs",
+    "one column",
+    "seventy conditions",
+    "excluded and a step twice",
+    "by person",
+    "by session",
+    "sixteen steps",
+)
 
 
 # Of each funnel, of each visitor, person or session: the times of its chain.

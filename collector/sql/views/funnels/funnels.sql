@@ -1,6 +1,6 @@
 -- funnels: many funnels at once, in one look at the events.
 --
--- Question    How do all our funnels stand today? A screen full of them, for a seventh of their cost one by one.
+-- Question    How do all our funnels stand today? A screen full of them, for a fraction of their cost one by one.
 -- Parameters  source_id   String.
 --             funnels     Array(Array(String)): of each funnel 1 to 16 conditions, written as step_events says.
 --             window_s    UInt32: seconds, from the first step to the last; at least 1.
@@ -19,23 +19,16 @@
 --               lost               Those of the step before who did not come here; 0 for step 1.
 -- Exact       Yes.
 -- Time        event_time, UTC.
--- Cost        Reads the events of all conditions once, and holds and follows each once for every funnel in which it is a
---             step: 20 funnels of two steps take a seventh of their CPU one by one, and 0.4 GB for a million events;
---             where that is too much, ask for fewer at a time, or for a shorter period.
+-- Cost        Reads the events of all conditions once, and holds of each when it was, once for every condition that it
+--             meets. Whoever began no second step in time is left out early; the others' moments are sorted once for
+--             every step. 20 funnels of two steps over ten million events take 11 s of CPU and 0.7 GB.
 -- Test        tests/sql/test_funnel.py
 CREATE OR REPLACE VIEW {database}.funnels AS
 WITH
     {funnels:Array(Array(String))} AS steps_of,
     arrayDistinct(arrayFlatten(steps_of)) AS conditions,
-    -- Every step as (funnel, step, condition), and of each condition those that it is.
-    arrayFlatten(
-        arrayMap(
-            (wanted, funnel) -> arrayMap((condition, step) -> (funnel, step, condition), wanted, arrayEnumerate(wanted)),
-            steps_of,
-            arrayEnumerate(steps_of)
-        )
-    ) AS places,
-    arrayMap(condition -> arrayFilter(place -> place.3 = condition, places), conditions) AS places_of
+    arrayMap(wanted -> arrayMap(condition -> indexOf(conditions, condition), wanted), steps_of) AS places_of,
+    toUnixTimestamp64Milli({until:DateTime64(3, 'UTC')}) AS until_ms
 SELECT
     funnel,
     step,
@@ -47,42 +40,97 @@ SELECT
 FROM
 (
     SELECT
-        funnel,
+        came.1 AS funnel,
         arrayMap(
-            step -> arrayCount(level -> level >= step, groupArray(level)),
+            step -> arrayCount(level -> if(step = 1, level = 1, level >= step), groupArray(came.2)),
             arrayEnumerate(steps_of[funnel])
         ) AS reached_by
     FROM
     (
         SELECT
-            counted_id,
-            place.1 AS funnel,
-            -- As in funnel_levels: of events of one millisecond the later step comes first, so that they are no chain.
-            windowFunnel({window_s:UInt32} * 16000)
-            (
-                toUInt64(toUnixTimestamp64Milli(event_time) * 16 + (16 - place.2)),
-                place.2 = 1 AND event_time < {until:DateTime64(3, 'UTC')},
-                place.2 = 2, place.2 = 3, place.2 = 4, place.2 = 5, place.2 = 6, place.2 = 7, place.2 = 8, place.2 = 9,
-                place.2 = 10, place.2 = 11, place.2 = 12, place.2 = 13, place.2 = 14, place.2 = 15, place.2 = 16
-            ) AS level
-        FROM {database}.step_events
+            arrayJoin(
+                if(funnel = 0, arrayMap(began -> (toUInt32(began), toUInt16(1)), begun), [(toUInt32(funnel), level)])
+            ) AS came
+        FROM
         (
-            source_id = {source_id:String},
-            steps = conditions,
-            counted_by = {counted_by:String},
-            breakdown = '',
-            since = {since:DateTime64(3, 'UTC')},
-            until = {until:DateTime64(3, 'UTC')} + toIntervalSecond({window_s:UInt32})
-        )
-        ARRAY JOIN places_of[step] AS place
-        WHERE NOT throwIf(
-                arrayExists(wanted -> length(wanted) > 16, steps_of),
-                'funnels: one has more than 16 steps, the most there can be; leave some out, or make two of it'
+            -- A chain is one number: above 64 bits twice the moment of its last event and 1, below that of its first.
+            -- Sorted, with the moments of the next step as numbers without a first, the chain that began last is right
+            -- before what can go on with it; a moment comes before the chains that end with it, so that events of one
+            -- millisecond are no chain. Chains that began later also end later, as in funnel_chains.
+            SELECT
+                funnel,
+                begun,
+                arrayMap(place -> moments_of[place], places_of[funnel]) AS wanted,
+                arrayMap(
+                    ms -> bitShiftLeft(toUInt128(ms * 2 + 1), 64) + toUInt128(ms),
+                    arrayFilter(ms -> ms < until_ms, wanted[1])
+                ) AS beginnings,
+                arrayFold(
+                    (reached, moments) -> (
+                        arraySort(
+                            arrayConcat(reached.1, arrayMap(ms -> bitShiftLeft(toUInt128(ms * 2), 64), moments))
+                        ) AS in_order,
+                        arrayFill(chain -> toUInt64(chain) != 0, in_order) AS before,
+                        arrayFilter(
+                            chain -> chain != 0,
+                            arrayMap(
+                                (moment, chain) -> (
+                                    toUInt64(moment) = 0
+                                    AND toUInt64(chain) != 0
+                                    AND toUInt64(bitShiftRight(moment, 65)) - toUInt64(chain)
+                                        <= {window_s:UInt32} * 1000
+                                ) * (moment + bitShiftLeft(toUInt128(1), 64) + toUInt128(toUInt64(chain))),
+                                in_order,
+                                before
+                            )
+                        ) AS chains,
+                        (chains, toUInt16(reached.2 + notEmpty(chains)))
+                    ).4,
+                    arrayPopFront(wanted),
+                    (beginnings, toUInt16(1))
+                ).2 AS level
+            FROM
+            (
+                SELECT
+                    groupArrayResample(1, length(conditions) + 2, 1)
+                    (
+                        toUnixTimestamp64Milli(event_time),
+                        step
+                    ) AS moments_of,
+                    arrayMap(moments -> arrayMin(moments), moments_of) AS firsts,
+                    arrayMap(moments -> arrayMax(moments), moments_of) AS lasts,
+                    arrayFilter(
+                        (funnel, places) -> notEmpty(moments_of[places[1]]) AND firsts[places[1]] < until_ms,
+                        arrayEnumerate(places_of),
+                        places_of
+                    ) AS begun,
+                    -- Who can have come to a second step at all: most cannot, and cost no more than this.
+                    arrayFilter(
+                        funnel -> notEmpty(moments_of[places_of[funnel][2]])
+                            AND lasts[places_of[funnel][2]] > firsts[places_of[funnel][1]],
+                        begun
+                    ) AS going_on
+                FROM {database}.step_events
+                (
+                    source_id = {source_id:String},
+                    steps = conditions,
+                    counted_by = {counted_by:String},
+                    breakdown = '',
+                    since = {since:DateTime64(3, 'UTC')},
+                    until = {until:DateTime64(3, 'UTC')} + toIntervalSecond({window_s:UInt32})
+                )
+                WHERE NOT throwIf(
+                        arrayExists(wanted -> length(wanted) > 16, steps_of),
+                        'funnels: one has more than 16 steps, the most there can be; leave some out, or make two of it'
+                    )
+                    AND NOT throwIf({window_s:UInt32} = 0, 'funnels: window_s is 0; a window has at least a second')
+                GROUP BY counted_id
             )
-            AND NOT throwIf({window_s:UInt32} = 0, 'funnels: window_s is 0; a window has at least a second')
-        GROUP BY counted_id, funnel
+            -- 0 is for all that a unit began, and the others are for what came of it.
+            ARRAY JOIN arrayPushFront(going_on, 0) AS funnel
+        )
+        WHERE funnel = 0 OR level > 1
     )
-    WHERE level > 0
     GROUP BY funnel
 )
 ARRAY JOIN arrayEnumerate(reached_by) AS step
