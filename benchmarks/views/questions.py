@@ -60,9 +60,6 @@ _LASTS = ["purchase", "sign_up", "add_to_cart", "page_view & path=/checkout"]
 # What only we are asked: stored sessions beside live ones, a day of them, and a screen full of saved funnels.
 ALONE = {
     "sessions, live": f"SELECT {_TOTALS} FROM sessions WHERE source_id = '{SOURCE}'",
-    "sessions, live, visitors in order": f"""
-        SELECT {_TOTALS} FROM sessions WHERE source_id = '{SOURCE}'
-        SETTINGS optimize_aggregation_in_order = 1""",
     "sessions, stored": f"SELECT {_TOTALS} FROM stored_sessions WHERE source_id = '{SOURCE}'",
     "one day's dashboard": f"""
         SELECT channel, count(), uniqExact(visitor_id), sum(pageviews), avg(is_bounce), sum(conversions), sum(revenue)

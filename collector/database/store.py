@@ -29,6 +29,13 @@ INSERT_SETTINGS: dict[str, Any] = {
     "insert_deduplicate": 1,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
 }
+# Of every question, an analyst's, a dashboard's or an audience's: visitors stream in the order of the table's key, and
+# what is still too large goes to the disk. So a view holds what is asked for, and not what the history has.
+QUESTION_SETTINGS: dict[str, int] = {
+    "optimize_aggregation_in_order": 1,
+    "max_bytes_before_external_group_by": 1_000_000_000,
+    "max_bytes_before_external_sort": 1_000_000_000,
+}
 
 # In one session a question waits for the one before, and fails while the server has not noticed that its connection
 # was cut. Nothing of ours lives in a session.
@@ -152,7 +159,10 @@ class Store:
         self._dsn = dsn
         self._lock = threading.Lock()
         target = _without_database(dsn)
-        settings = {**({"readonly": 2} if read_only else {}), **(_CLUSTER_SETTINGS if cluster else {})}
+        settings = {
+            **({"readonly": 2, **QUESTION_SETTINGS} if read_only else {}),
+            **(_CLUSTER_SETTINGS if cluster else {}),
+        }
         with _explaining():
             self._client: Client = clickhouse_connect.get_client(
                 dsn=target,

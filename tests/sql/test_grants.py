@@ -17,7 +17,7 @@ from databases import Databases
 from collector.cli.main import main
 from collector.database.catalogue import catalogue
 from collector.database.grants import IDENTITIES, Limits, access, names_nobody, open_views, settings_of
-from collector.database.store import Store, StoreError
+from collector.database.store import QUESTION_SETTINGS, Store, StoreError
 
 VIEWS = catalogue()
 HIDDEN = ("visitor-1", "user-1", "secret-text")
@@ -136,8 +136,10 @@ def test_the_users_of_the_tests_are_those_that_grants_makes() -> None:
     settings = settings_of(Limits())
     assert {one.tag: one.text for one in profile if one.tag != "constraints"} == {
         "readonly": "2",
-        **{name: str(value) for name, value in settings.items()},
+        **{name: str(value) for name, value in (settings | QUESTION_SETTINGS).items()},
     }
+    made_profile = next(one for one in access("footfall", "", "", Limits(), no_identities=False) if "PROFILE" in one)
+    assert all(f", {name} = {value}" in made_profile for name, value in QUESTION_SETTINGS.items())
     limits = profile.find("constraints")
     assert limits is not None
     assert {one.tag: one.findtext("max") for one in limits} == {name: str(value) for name, value in settings.items()}

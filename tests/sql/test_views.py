@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from sql import oracle
 from sql.events import Event, filled, insert
 
-from collector.database.store import Store
+from collector.database.store import QUESTION_SETTINGS, Store
 
 HERE = Path(__file__).parent
 CASES = sorted(path.stem for path in (HERE / "cases").glob("*.json"))
@@ -187,6 +188,21 @@ def test_views_answer_the_same_in_any_order_of_arrival(crowded: tuple[Store, Ans
     for number, batch in enumerate(reversed(arrivals(crowd, seed=2))):
         insert(store, batch, f"again-{number}")
     assert answers(store) == found
+
+
+def test_readers_questions_stream_or_spill_and_are_answered_the_same(
+    store: Store, dsn: str, crowd: list[Event]
+) -> None:
+    load(store, arrivals(crowd, seed=3))
+    with closing(Store(dsn, read_only=True)) as asking:
+        for name, value in QUESTION_SETTINGS.items():
+            assert asking.rows(f"SELECT toUInt64(getSetting('{name}'))") == [(value,)]
+        assert answers(asking) == answers(store)
+        asked = "SELECT * FROM sessions ORDER BY source_id, visitor_id, session_number SETTINGS "
+        spilling = "max_bytes_before_external_group_by = 1, max_bytes_before_external_sort = 1"
+        assert asking.rows(f"{asked} {spilling}, optimize_aggregation_in_order = 0") == store.rows(
+            asked.replace("FROM sessions", f"FROM {store.database}.sessions") + "optimize_aggregation_in_order = 0"
+        )
 
 
 def test_session_ids_name_one_session_each_and_are_the_same_in_every_view(crowded: tuple[Store, Answers]) -> None:
