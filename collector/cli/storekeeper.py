@@ -237,12 +237,11 @@ def _begin(name: str, run: Callable[..., None], *arguments: object) -> None:
 
 
 def give_memory_back() -> None:
-    """Have the engine give back what it does not use after one second instead of five, and Arrow, which never did, too.
+    """Have the engine give back what it does not use after one second instead of five. What the operator has set stays.
 
-    Each batch and merge needs as much again as the one before. What the operator has set stays.
+    Each batch and merge needs as much again as the one before.
     """
     os.environ.setdefault("JE_MALLOC_CONF", "dirty_decay_ms:1000")  # read when the engine is loaded
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # and when the first array is made
 
 
 def main() -> None:
