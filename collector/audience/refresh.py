@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from collector.audience.definition import Audience, AudienceError
 from collector.database.cluster import shards
-from collector.database.store import QUESTION_SETTINGS, Store, StoreError
+from collector.database.store import QUESTION_SETTINGS_SQL, Store, StoreError
 from collector.plan.values import literal, quoted
 
 PERSON = "person_id"
@@ -302,8 +302,8 @@ def _moves(store: Store, audience: Audience, refresh_id: int, base_id: int, now:
 
 def _settings(audience: Audience) -> str:
     limits = audience.limits
-    return ", ".join(f"{name} = {value}" for name, value in QUESTION_SETTINGS.items()) + (
-        f", max_execution_time = {limits.seconds}, timeout_overflow_mode = 'throw', "
+    return (
+        f"{QUESTION_SETTINGS_SQL}, max_execution_time = {limits.seconds}, timeout_overflow_mode = 'throw', "
         f"max_memory_usage = {limits.megabytes * 1_000_000}, async_insert = 0, {_JSON}"
     )
 

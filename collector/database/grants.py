@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from collector.database.catalogue import View
 from collector.database.cluster import SHARD_SUFFIX, VIEW_SETTINGS
-from collector.database.store import QUESTION_SETTINGS
+from collector.database.store import QUESTION_SETTINGS_SQL
 from collector.plan.values import literal, quoted
 
 ROLE = "footfall_analyst"
@@ -90,7 +90,7 @@ def access(
     settings = ", ".join(f"{name} = {value} MIN 1 MAX {value}" for name, value in settings_of(limits).items())
     # The shards' own tables are read in the user's name where the cluster has a secret.
     databases = [OPEN_PREFIX + database] if no_identities else [database] + [database + SHARD_SUFFIX] * spread
-    settings += "".join(f", {name} = {value}" for name, value in QUESTION_SETTINGS.items())
+    settings += f", {QUESTION_SETTINGS_SQL}"
     if spread:
         settings += f", {VIEW_SETTINGS}"
     statements = [

@@ -164,13 +164,16 @@ class StoredSessions:
             names=", ".join(f"found.{name}s" for name in _COLUMNS),
             arrays=", ".join(f"groupArray(sessions.{name}) AS {name}s" for name in _COLUMNS),
         )
-        after = ("", "")
-        for last, _ in parts:
-            places = dict(
-                zip(("after_source", "after_visitor", "last_source", "last_visitor"), (*after, *last), strict=True)
-            )
-            store.command(statement, {"since": self._since, "until": until, **places})
-            after = last
+        after_source = after_visitor = ""
+        for (last_source, last_visitor), _ in parts:
+            within = {
+                "after_source": after_source,
+                "after_visitor": after_visitor,
+                "last_source": last_source,
+                "last_visitor": last_visitor,
+            }
+            store.command(statement, {"since": self._since, "until": until, **within})
+            after_source, after_visitor = last_source, last_visitor
         self._since = str(until)
         return sum(visitors for _, visitors in parts)
 

@@ -36,6 +36,7 @@ QUESTION_SETTINGS: dict[str, int] = {
     "max_bytes_before_external_group_by": 1_000_000_000,
     "max_bytes_before_external_sort": 1_000_000_000,
 }
+QUESTION_SETTINGS_SQL = ", ".join(f"{name} = {value}" for name, value in QUESTION_SETTINGS.items())
 
 # In one session a question waits for the one before, and fails while the server has not noticed that its connection
 # was cut. Nothing of ours lives in a session.

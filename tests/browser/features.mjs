@@ -3,6 +3,7 @@
  * on what the collector received. Numbers in brackets are those of the checks the project counts for every tag.
  */
 import assert from "node:assert/strict";
+import { complete, fetched, holdMore, holdStart, movableClock, pass } from "./second_part.mjs";
 
 const named = (collector, ...names) =>
   collector.stored.filter(({ type, event }) => names.includes(type === "page" ? "page_view" : event));
@@ -16,18 +17,6 @@ async function last(page, collector, name = "the_last") {
 
 const arrived = (collector, name, count = 1, deadlineMs = undefined) =>
   collector.until(() => named(collector, name).length >= count, `${count} ${name}`, deadlineMs);
-
-/** The page's clock, moved on by hand; events keep the browser's own. */
-const movableClock = (context) =>
-  context.addInitScript(() => {
-    const real = performance.now.bind(performance);
-    let aheadMs = 0;
-    performance.now = () => real() + aheadMs;
-    window.pass = (ms) => {
-      aheadMs += ms;
-    };
-  });
-const pass = (page, ms) => page.evaluate((time) => window.pass(time), ms);
 
 /** Headless tabs are never hidden; this is what the page would see if they were. */
 const show = (page, visible) =>
@@ -50,40 +39,6 @@ async function realFocus(context, page) {
 const second = (page) => page.evaluate(() => new Promise((done) => setTimeout(done, 1050)));
 
 const about = (ms, wanted) => assert.ok(ms >= wanted && ms < wanted + 3000, `${ms} ms, not about ${wanted}`);
-
-/** Until the part that comes when the visitor first does something is there: presses before it are no dead clicks. */
-async function complete(page) {
-  const file = await page.waitForFunction(() => {
-    dispatchEvent(new Event("pointermove"));
-    return performance
-      .getEntriesByType("resource")
-      .find(({ name, responseEnd }) => /footfall\.more\.js$/.test(name) && responseEnd)?.name;
-  });
-  // A module that is already there is given to the next import of it, after the tag's own.
-  await page.evaluate((address) => import(address).then(() => {}), await file.jsonValue());
-}
-
-/** The first seconds, which belong to the page, or another such time, are over when window.settle() says so. */
-const holdStart = (context, time = 4000) =>
-  context.addInitScript((held) => {
-    const waiting = [];
-    const real = setTimeout;
-    window.setTimeout = (run, ms, ...rest) => (ms === held ? waiting.push(run) : real(run, ms, ...rest));
-    window.settle = () => {
-      for (const run of waiting.splice(0)) run();
-    };
-  }, time);
-
-/** The part that comes later is on its way until the function given back is called. */
-async function holdMore(context) {
-  const held = [];
-  await context.route("**/footfall.more.js", (route) =>
-    new Promise((go) => held.push(go)).then(() => route.continue()),
-  );
-  return () => {
-    for (const go of held.splice(0)) go();
-  };
-}
 
 const LONG = '<p style="height:3000px">long</p>';
 
@@ -522,12 +477,6 @@ export const scenarios = {
     collector.server.prependListener("request", ({ url }) => {
       asked += url === "/footfall.more.js";
     });
-    const fetched = (page) =>
-      page.waitForFunction(() =>
-        performance
-          .getEntriesByType("resource")
-          .some(({ name, responseEnd }) => /footfall\.more\.js$/.test(name) && responseEnd),
-      );
     await holdStart(context);
     site.bodies["/"] =
       '<input autofocus><button onclick="this.title += 1">x</button><form onsubmit="return false"><input id="in"></form>' +

@@ -14,6 +14,7 @@ import assert from "node:assert/strict";
 import { createInterface } from "node:readline";
 import * as chromium from "./chromium.mjs";
 import * as firefox from "./firefox.mjs";
+import { complete, holdMore, holdStart, movableClock, pass } from "./second_part.mjs";
 import { Gate, Sites } from "./stored_world.mjs";
 
 // Two cores: more would only wait for each other. Firefox loses itself when two windows are opened at the same time.
@@ -41,48 +42,6 @@ const only = (rows, name) => {
 };
 const distinct = (rows, column) => [...new Set(rows.map((row) => row[column]))];
 const ms = (time) => Date.parse(`${time.replace(" ", "T")}Z`);
-
-/** The page's clocks moved on by hand, for time attended to; events keep the browser's own. */
-const movableClock = (context) =>
-  context.addInitScript(() => {
-    const real = performance.now.bind(performance);
-    let aheadMs = 0;
-    performance.now = () => real() + aheadMs;
-    window.pass = (time) => {
-      aheadMs += time;
-    };
-  });
-const pass = (page, time) => page.evaluate((aheadMs) => window.pass(aheadMs), time);
-
-/** Until the part that comes when the visitor first does something is there. */
-async function complete(page) {
-  const file = await page.waitForFunction(() => {
-    dispatchEvent(new Event("pointermove"));
-    return performance
-      .getEntriesByType("resource")
-      .find(({ name, responseEnd }) => /footfall\.more\.js$/.test(name) && responseEnd)?.name;
-  });
-  // A module that is already there is given to the next import of it, after the tag's own.
-  await page.evaluate((address) => import(address).then(() => {}), await file.jsonValue());
-}
-
-/** That part is on its way until the function given back is called. */
-async function holdMore(context) {
-  const held = [];
-  await context.route("**/footfall.more.js", (route) =>
-    new Promise((go) => held.push(go)).then(() => route.continue()),
-  );
-  return () => {
-    for (const go of held.splice(0)) go();
-  };
-}
-
-/** The first seconds, after which it comes of itself, do not end. */
-const longStart = (context) =>
-  context.addInitScript(() => {
-    const real = setTimeout;
-    window.setTimeout = (run, time, ...rest) => (time === 4000 ? 0 : real(run, time, ...rest));
-  });
 
 /** Headless tabs are never hidden; this is what the page would see if they were. Shown again, it sees the truth. */
 const show = (page, visible) =>
@@ -747,7 +706,7 @@ export const scenarios = {
     chromium: "can be kept from its limit of four seconds and keeps pages under a driver",
     async act({ open, gate, context, origin }) {
       await movableClock(context);
-      await longStart(context);
+      await holdStart(context);
       const page = await open("/first");
       await gate.took("page_view");
       await pass(page, 2000);

@@ -8,6 +8,7 @@
  * tab closed in the same moment. Exits with 1 and a reason when the walk fails.
  */
 import { launch } from "./chromium.mjs";
+import { fetched } from "./second_part.mjs";
 
 // Above the second that the tag takes for a glance.
 const LOOK_MS = 1200;
@@ -20,9 +21,7 @@ async function look(page) {
   await page.waitForFunction(() => window.footfall?.status?.().sent);
   await page.mouse.move(400, 300);
   await page.mouse.move(410, 310);
-  const fetched = () =>
-    performance.getEntriesByType("resource").some(({ name, responseEnd }) => /more\.js$/.test(name) && responseEnd);
-  await page.waitForFunction(fetched);
+  await fetched(page);
   await page.evaluate((ms) => new Promise((done) => setTimeout(done, ms)), LOOK_MS);
 }
 

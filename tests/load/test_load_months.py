@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from load.spooled import DAY_MS, NOW_MS, Data, assert_exactly_once, event, never_merge, record
+from msgspec import structs
 
 from collector.database.store import Store
 from collector.loading.load import RECALL_MS
@@ -55,20 +56,7 @@ def test_claims_of_any_time_are_stored_and_make_few_partitions(store: Store, dat
     data.load(store)
     later = NOW_MS + RECALL_MS + DAY_MS
     data.now_ms = later
-    data.segment(
-        record(
-            [
-                event(
-                    row.message_id,
-                    received_ms=later,
-                    occurred_ms=row.occurred_at,
-                    event_ms=NOW_MS,
-                    visitor_id=row.visitor_id,
-                )
-                for row in rows
-            ]
-        )
-    )
+    data.segment(record([structs.replace(row, received_at=later, sent_at=later) for row in rows]))
     data.load(store)
     assert_exactly_once(store, data, [row.message_id for row in rows], deduplicated=len(rows))
     months = [f"{year}{month:02}" for year in range(2020, 2040) for month in (1, 5, 9)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from load.spooled import Data, assert_exactly_once, event, record
+from load.spooled import Data, assert_exactly_once, event, load_all, record
 
 from collector.database.store import Store
 from collector.loading.load import Loader
@@ -27,8 +27,7 @@ def test_what_is_behind_a_full_batch_waits_no_longer_and_the_rest_grows_for_an_i
     data.now_ms += 1
     assert loader.step() == 1
     data.end_writers()
-    while loader.step(wait=False):
-        pass
+    load_all(loader)
     assert_exactly_once(store, data, [*"01234", "late"])
 
 

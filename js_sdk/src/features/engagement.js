@@ -6,8 +6,8 @@
  */
 import { guard, on } from "../guard.js";
 
-const IDLE_MS = 30_000;
-const LEAST_MS = 1000;
+export const IDLE_MS = 30_000;
+export const LEAST_MS = 1000;
 // Routers show the new page, and scroll it to its top, some time after they changed the address.
 const SETTLED_MS = 1000;
 

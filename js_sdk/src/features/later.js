@@ -10,6 +10,7 @@ import { page } from "../navigation.js";
 import { isOff, settings } from "../settings.js";
 import { settle, tag, track } from "../tag.js";
 import { when } from "../whole.js";
+import { IDLE_MS, LEAST_MS } from "./engagement.js";
 import { MARK, markOf } from "./marks.js";
 import { PRIVATE, within } from "./within.js";
 
@@ -19,9 +20,6 @@ const EVENTS_MAX = 300;
 const AFTER_MS = 4000;
 // If it could not be had; a file that is blocked is asked for no more than this.
 const AGAIN_MS = 30_000;
-// As in engagement.js.
-const IDLE_MS = 30_000;
-const LEAST_MS = 1000;
 
 export const watchLater = () => {
   /** @type {[event: any, path: any[], page: object, at: Date][]} */

@@ -62,12 +62,10 @@ WITH
     arrayFilter((step, name) -> name = '*', arrayEnumerate(event_of), event_of) AS steps_of_any,
     -- Up to 64 steps are bits of a number, which costs a quarter of arrays of them.
     length({steps:Array(String)}) <= 64 AS are_bits,
-    arrayMap(step -> if(are_bits, toUInt64(bitShiftLeft(toUInt64(1), (step - 1) % 64)), step), tested_steps) AS marks,
-    arrayMap(
-        steps -> toUInt64(arraySum(step -> bitShiftLeft(toUInt64(1), (step - 1) % 64), steps)),
-        steps_of
-    ) AS bits_of,
-    toUInt64(arraySum(step -> bitShiftLeft(toUInt64(1), (step - 1) % 64), steps_of_any)) AS bits_of_any
+    arrayMap(step -> toUInt64(bitShiftLeft(toUInt64(1), (step - 1) % 64)), arrayEnumerate(parts_of)) AS bits,
+    arrayMap(step -> if(are_bits, bits[step], step), tested_steps) AS marks,
+    arrayMap(steps -> arraySum(step -> bits[step], steps), steps_of) AS bits_of,
+    arraySum(step -> bits[step], steps_of_any) AS bits_of_any
 SELECT
     counted_id,
     toUInt32(1 + arrayJoin(
