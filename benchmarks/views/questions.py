@@ -175,7 +175,7 @@ def ask_ours(store: Store, question: str) -> Rows:
     return store.rows(OURS.get(question) or ALONE.get(question) or question)
 
 
-def absorb_late_batch(store: Store) -> Rows:
+def absorb_late_batch(store: Store, sessions: StoredSessions) -> Rows:
     """Insert an event each of 1,000 visitors, days late, and store the sessions anew that it changes."""
     store.command(f"""
         INSERT INTO {store.database}.events
@@ -193,7 +193,7 @@ def absorb_late_batch(store: Store) -> Rows:
     store.command(f"""
         INSERT INTO {store.database}.visitor_marks (source_id, visitor_id)
         SELECT source_id, visitor_id FROM {store.database}.events WHERE batch_id = 'late'""")
-    return [(StoredSessions(insert_seconds=0).refresh(store),)]
+    return [(sessions.refresh(store),)]
 
 
 def ask_duckdb(connection: duckdb.DuckDBPyConnection, question: str) -> Rows:

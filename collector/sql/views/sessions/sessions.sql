@@ -18,8 +18,8 @@
 --               is_engaged        10 seconds or more, two page views or more, or a conversion of either kind.
 -- Exact       Yes: no sampling, no approximate counts, the same in any order of arrival.
 -- Time        event_time, UTC.
--- Cost        Reads when events were, and what is asked for in groups: pages, bounces, conversions and revenue; channel
---             and referrer_host; utm_*, device and country; user_id. Filter on source_id and visitor_id: they reach the
+-- Cost        Reads when events were, and what is asked for in groups: paths; page views and bounces; conversions;
+--             revenue and its currency; channel; referrer_host; utm_*, device and country; user_id. Filter on source_id and visitor_id: they reach the
 --             table. A filter on started_at does not, because visits are known only from all events of their visitor.
 --             With `optimize_aggregation_in_order = 1` visitors stream in sort order, for a quarter of the memory:
 --             questions by footfall and analysts' roles have it set. It works on a query and not in a view.
@@ -27,13 +27,12 @@
 CREATE OR REPLACE VIEW {database}.sessions AS
 WITH
     -- The first and the last page view; without one the first and the last event.
-    greatest(indexOf(action.2, true), 1) AS entry,
-    arrayLastIndex(is_view -> is_view, action.2) AS last_view,
-    if(last_view = 0, length(action), last_view) AS exit,
-    arrayFirstIndex(channel -> channel NOT IN ('', 'internal'), source.1) AS outside,
+    greatest(indexOf(kind, 1), 1) AS entry,
+    arrayLastIndex(each -> each = 1, kind) AS last_view,
+    if(last_view = 0, length(kind), last_view) AS exit,
+    arrayFirstIndex(each -> each NOT IN ('', 'internal'), channel_) AS outside,
     greatest(outside, 1) AS landing,
-    arrayFilter(each -> each.4 = 'macro', action) AS macros,
-    arrayDistinct(macros.6) AS currencies
+    arrayDistinct(arrayFilter((each, what) -> what = 1, currency, goal)) AS distinct_currencies
 SELECT
     source_id,
     visitor_id,
@@ -46,13 +45,13 @@ SELECT
     dateDiff('millisecond', started_at, ended_at) AS duration_ms,
 
     length(moment) AS events,
-    countEqual(action.2, true) AS pageviews,
-    arrayFilter((path, is_view) -> is_view, action.1, action.2) AS page_paths,
-    action[entry].1 AS entry_path,
-    action[exit].1 AS exit_path,
+    countEqual(kind, 1) AS pageviews,
+    arrayFilter((each, what) -> what = 1, path, kind) AS page_paths,
+    path[entry] AS entry_path,
+    path[exit] AS exit_path,
 
-    source[landing].2 AS referrer_host,
-    if(outside = 0, 'direct', source[outside].1) AS channel,
+    host[landing] AS referrer_host,
+    if(outside = 0, 'direct', channel_[outside]) AS channel,
     detail[landing].1 AS utm_source,
     detail[landing].2 AS utm_medium,
     detail[landing].3 AS utm_campaign,
@@ -64,18 +63,23 @@ SELECT
     detail[1].8 AS os,
     detail[1].9 AS country,
 
-    countEqual(action.4, 'macro') AS conversions,
-    countEqual(action.4, 'micro') AS micro_conversions,
-    arraySum(macros.5) AS revenue,
-    if(length(currencies) > 1, 'mixed', currencies[1]) AS revenue_currency,
+    countEqual(goal, 1) AS conversions,
+    countEqual(goal, 2) AS micro_conversions,
+    arraySum(arrayFilter((each, what) -> what = 1, value, goal)) AS revenue,
+    if(length(distinct_currencies) > 1, 'mixed', distinct_currencies[1]) AS revenue_currency,
 
-    (pageviews = 1 AND countEqual(action.3, false) = 1)::Bool AS is_bounce,
+    (pageviews = 1 AND length(kind) - countEqual(kind, 2) = 1)::Bool AS is_bounce,
     (duration_ms >= 10000 OR pageviews >= 2 OR conversions + micro_conversions > 0)::Bool AS is_engaged
 FROM {database}.sessions_by_visitor
 ARRAY JOIN
     arrayEnumerate(moments) AS session_number,
     moments AS moment,
-    actions AS action,
-    sources AS source,
+    paths AS path,
+    kinds AS kind,
+    goals AS goal,
+    values AS value,
+    currencies AS currency,
+    channels AS channel_,
+    referrer_hosts AS host,
     details AS detail,
     user_ids AS user
