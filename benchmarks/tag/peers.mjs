@@ -98,8 +98,10 @@ const footfall = (dist, version) => ({
  * A peer: its name and version; `script`, served at /tag.js of the recording server; `later`, what that fetches by itself,
  * by path; `head(origin)`, what a page carries;
  * `track(name)`, JavaScript that tracks one event; `read(request)`, the page views and custom events of one request.
+ *
+ * @param {string} [beside] a folder as js_sdk/dist, of another build @param {string[]} [chosen] names beside Footfall; all
  */
-export async function peers(beside) {
+export async function peers(beside, chosen) {
   const tag = (attributes = "") => (origin) => `<script defer src="${origin}/tag.js" ${attributes}></script>`;
   const options = (origin) => `<script>window.benchOrigin=${JSON.stringify(origin)}</script>`;
   const made = [
@@ -189,7 +191,14 @@ export async function peers(beside) {
         }),
     },
   ];
-  return made.map((peer) => ({ ...peer, bytes: sizes(peer.script) }));
+  const unknown = chosen?.filter((name) => !made.some((peer) => peer.name === name)) ?? [];
+  if (unknown.length) {
+    const known = [...new Set(made.map(({ name }) => name))].join(", ");
+    throw new Error(`no peer is called ${unknown.join(" or ")}; there are ${known}`);
+  }
+  return made
+    .filter(({ name }) => name === "Footfall" || !chosen || chosen.includes(name))
+    .map((peer) => ({ ...peer, bytes: sizes(peer.script) }));
 }
 
 const sizes = (text) => ({

@@ -1,6 +1,7 @@
 /**
- * node run.mjs [cost] [behaviour] [--repetitions N] [--beside FOLDER]: prints Markdown tables. Without names, both.
- * FOLDER is the dist of another build of Footfall, to be measured in the same run.
+ * node run.mjs [cost] [behaviour] [--repetitions N] [--beside FOLDER] [--peers A,B]: prints Markdown tables. Without names,
+ * both. FOLDER is the dist of another build of Footfall, to be measured in the same run. Peers are all, or those named:
+ * `--peers Plausible,PostHog`.
  *
  * Run on a machine that does nothing else; read the ratios, not the milliseconds.
  */
@@ -26,7 +27,7 @@ const table = (names, rows) => {
   for (const [name, cells] of Object.entries(rows)) console.log(`| ${name} | ${cells.map(shown).join(" | ")} |`);
 };
 
-const all = await peers(option("--beside"));
+const all = await peers(option("--beside"), option("--peers")?.split(","));
 const names = all.map(({ name, version }) => `${name} ${version}`);
 const browser = await launch();
 console.log(`Chromium ${browser.version()}`);
@@ -49,7 +50,8 @@ if (wanted("cost")) {
   const rows = {};
   for (const name of Object.keys(measured.get(all[0])[0])) {
     const columns = all.map((peer) => measured.get(peer).map((found) => found[name]));
-    rows[name] = columns.map(median);
+    const isCount = typeof columns[0][0] === "boolean";
+    rows[name] = columns.map((values) => (isCount ? `${values.filter(Boolean).length} of ${repetitions}` : median(values)));
     if (/ms|us/.test(name)) {
       rows[`${name}: lowest to highest`] = columns.map(
         (values) => `${shown(Math.min(...values))} to ${shown(Math.max(...values))}`,

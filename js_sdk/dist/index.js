@@ -50,7 +50,10 @@ var settings = { global: "footfall" }, isOff = (setting) => /^f|ff/.test(
 );
 
 // src/ids.js
-var counter = 0, uuidv7 = (nowMs, count, random) => `0${nowMs.toString(16)}${7e3 + count % 1e3}${8e15 + random * 1e15}`.replace(/^.{8}|.{4}(?=.{12})/g, "$&-"), newId = () => uuidv7(Date.now(), counter++, Math.random());
+var counter = 0, newId = (nowMs = Date.now(), count = counter++, random = Math.random()) => {
+  let hex = nowMs.toString(16), digits = `${8e15 + random * 1e15}`;
+  return `0${hex.slice(0, 7)}-${hex.slice(7)}-${7e3 + count % 1e3}-${digits.slice(0, 4)}-${digits.slice(4)}`;
+};
 
 // src/storage.js
 var memory = {}, disk = memory, keyOf = (name) => settings.global + name, load = (name) => memory[keyOf(name)] ?? disk[keyOf(name)], store = (name, text) => {
@@ -61,7 +64,7 @@ var memory = {}, disk = memory, keyOf = (name) => settings.global + name, load =
   } catch {
     delete disk[key], memory[key] = `${text}`;
   }
-}, names = (start2) => Object.keys({ ...memory, ...disk }).filter((key) => key.startsWith(keyOf(start2))).map((key) => key.replace(settings.global, "")).sort(), permit = (allowed) => {
+}, names = (start2) => [.../* @__PURE__ */ new Set([...Object.keys(disk), ...Object.keys(memory)])].filter((key) => key.startsWith(keyOf(start2))).map((key) => key.replace(settings.global, "")).sort(), permit = (allowed) => {
   disk = memory;
   try {
     allowed && (disk = localStorage);
@@ -77,7 +80,7 @@ var memory = {}, disk = memory, keyOf = (name) => settings.global + name, load =
 };
 
 // src/queue.js
-var QUEUE_EVENTS_MAX = 300, BATCH_MS = 1e3, BATCH_EVENTS_MAX = 100, BATCH_BYTES_MAX = 3e4, FIRST_MS = 1e3, WAIT_MS_MAX = 6e4, RETRY_AFTER_MS_MAX = 36e5, flying = /* @__PURE__ */ new Set(), timer = 0, failures = 0, countMax = BATCH_EVENTS_MAX, letGo = () => {
+var QUEUE_EVENTS_MAX = 300, BATCH_MS = 1e3, BATCH_EVENTS_MAX = 100, BATCH_BYTES_MAX = 3e4, FIRST_MS = 1e3, WAIT_MS_MAX = 6e4, RETRY_AFTER_MS_MAX = 36e5, flying = /* @__PURE__ */ new Set(), timer, failures = 0, countMax = BATCH_EVENTS_MAX, letGo = () => {
 }, pauseMs = BATCH_MS, context = { library: { name: "footfall.js", version: "0.1.0" }, dropped: 0 }, record = { sent: 0 }, waitMs = (retryAfter, failures2, random) => Math.min(retryAfter * 1e3 || 0, RETRY_AFTER_MS_MAX) + Math.min(FIRST_MS * 2 ** failures2, WAIT_MS_MAX) * (1 + random) / 2, queueName = () => `_queue_${settings.writeKey}_`, waiting = () => names(queueName()), drop = (name) => {
   store(name), context.dropped++;
 }, take = () => {
@@ -118,9 +121,9 @@ var QUEUE_EVENTS_MAX = 300, BATCH_MS = 1e3, BATCH_EVENTS_MAX = 100, BATCH_BYTES_
   request);
 }, sendAll = async (leaving) => {
   for (let taken = take(); taken[0]; taken = take()) {
-    let events = `[${taken.map(load)}]`, rest = toJson({ context, writeKey: settings.writeKey, sentAt: /* @__PURE__ */ new Date() }), sending = send(`{"batch":${events},${rest.slice(1)}`, leaving);
+    let events = `[${taken.map(load)}]`, rest = toJson({ context, sentAt: /* @__PURE__ */ new Date(), writeKey: settings.writeKey }), sending = send(`{"batch":${events},${rest.slice(1)}`, leaving);
     leaving && sendAll(leaving);
-    let response = await sending.catch((error2) => ({ error: error2 })), { ok, status: status2 = 0, headers, error } = response, refused = /400|413/.test(status2);
+    let response = await sending.catch((error2) => ({ error: error2 })), { ok, status: status2 = 0, headers, error } = response, refused = [400, 413].includes(status2);
     countMax = refused ? taken.length / 2 : BATCH_EVENTS_MAX;
     for (let name of taken)
       flying.delete(name), ok ? store(name) : countMax < 1 && drop(name);
@@ -129,10 +132,10 @@ var QUEUE_EVENTS_MAX = 300, BATCH_MS = 1e3, BATCH_EVENTS_MAX = 100, BATCH_BYTES_
       let ms = waitMs(headers?.get("Retry-After"), failures++, Math.random());
       status2 ? store("_wait", Date.now() + ms) : pauseMs = ms;
     }
-    if (record.lastStatus = status2, record.lastError = error, record.sent += ok ? taken.length : 0, pass("answer", { response, events }), !status2) return;
+    if (record.lastStatus = status2, record.lastError = error, ok && (record.sent += taken.length), pass("answer", { response, events }), !status2) return;
   }
 }, flush = async () => {
-  clearTimeout(timer), timer = 0;
+  timer = clearTimeout(timer);
   try {
     await navigator.locks.request(
       queueName(),
@@ -165,14 +168,14 @@ var state, categories, decide = (given) => {
 };
 
 // src/navigation.js
-var TITLE_CHARS_MAX = 1024, LINK = /footfall_link=[^&]*&|.footfall_link=[^&]*$/, told, referrer, page = () => {
-  let { origin: url, pathname: path, hash } = location, search = location.search.replace(LINK, "");
-  return url += path + search, settings.hash != null && (url += hash, path += hash), {
+var TITLE_CHARS_MAX = 1024, told, referrer, page = () => {
+  let { origin: url, pathname: path, search, hash } = location;
+  return search &&= search.replace(/footfall_link=[^&]*&|.footfall_link=[^&]*$/, ""), url += path + search, settings.hash != null && (url += hash, path += hash), {
     url,
     path,
-    referrer: referrer ?? document.referrer,
     search,
-    title: document.title.slice(0, TITLE_CHARS_MAX)
+    title: document.title.slice(0, TITLE_CHARS_MAX),
+    referrer: referrer ?? document.referrer
   };
 }, mark = () => {
   let old = told;
@@ -201,16 +204,14 @@ var EARLY_MAX = 300, sequence = 0, early = [], settle = () => mark() && (isOff(s
     if (!seen) return;
     for (let name of waiting()) store(name);
   }
-  let messageId = newId(), event = clean({
+  let messageId = newId(), event = {
     type,
-    userId: load("_user"),
     messageId,
-    anonymousId: visitor(),
-    timestamp: /* @__PURE__ */ new Date(),
     sequence: ++sequence,
-    context: { page: at ?? page() },
-    ...fields
-  });
+    anonymousId: visitor(),
+    userId: load("_user"),
+    ...clean({ context: { page: at ?? page() }, timestamp: /* @__PURE__ */ new Date(), ...fields })
+  };
   if (seen && (event.properties = { ...event.context.page, ...event.properties }), event = pass("before", event), !event) {
     context.dropped++;
     return;
@@ -247,8 +248,8 @@ var EARLY_MAX = 300, sequence = 0, early = [], settle = () => mark() && (isOff(s
     ...record,
     version: "0.1.0",
     consent: state,
-    visitor: load("_id"),
     waitsUntil: Number(load("_wait")) || 0,
+    visitor: load("_id"),
     queued: waiting().length,
     dropped: context.dropped
   })
@@ -267,11 +268,11 @@ var gone = () => {
   settle(), leave();
 }, start = guard(() => {
   let waited = early;
-  waited && (early = void 0, decide(), context.locale = navigator.language, context.webdriver = navigator.webdriver, watchNavigation(settle), pass("start"), waited.forEach(run), settle(), flush(), on("pagehide", gone), on("visibilitychange", () => document.hidden ? gone() : flush()), on("online", flush));
+  waited && (early = void 0, decide(), context.locale = navigator.language, context.webdriver = navigator.webdriver, watchNavigation(settle), pass("start"), waited.forEach(run), settle(), flush(), on("online", flush), on("pagehide", gone), on("visibilitychange", () => document.hidden ? gone() : flush()));
 });
 
 // src/campaign.js
-var SESSION_MS = 18e5, PARAMETERS = /[?&](utm_\w+|\w*c[lick_]*id|\wbraid|li_fat_id|epik|awc|cjevent|igsh(id)?|srsltid|tblci|dicbo)=[^&]+/gi, campaignOf = (search) => search.match(PARAMETERS)?.join("").slice(1), campaign = (now) => {
+var SESSION_MS = 18e5, campaignOf = (search) => search ? search.match(/[?&](utm_\w+|\w*c[lick_]*id|\wbraid|li_fat_id|epik|awc|cjevent|igsh(id)?|srsltid|tblci|dicbo)=[^&]+/gi)?.join("").slice(1) : void 0, campaign = (now) => {
   let own = campaignOf(location.search), [atMs, last] = (
     /** @type {any[]} */
     (load("_campaign") ?? "").split(" ")
@@ -339,10 +340,10 @@ Object.assign(tag, {
     });
   },
   warn: (...words) => pass("warning", words),
-  emit,
   hooks,
-  settings,
+  emit,
   context,
+  settings,
   store,
   visitor
 });
@@ -373,7 +374,7 @@ var UNREADABLE = `input,textarea,select,[contenteditable],${PRIVATE}`, TEXT_CHAR
 
 // src/features/page_facts.js
 var pageFacts = (search, status2 = 0) => ({
-  search_query: [...new URLSearchParams(search)].find(([name]) => /^(q(uery)?|s(earch)?|keyword)$/.test(name))?.[1].trim().slice(0, TEXT_CHARS_MAX) || void 0,
+  search_query: (search && [...new URLSearchParams(search)].find(([name]) => /^(q(uery)?|s(earch)?|keyword)$/.test(name)))?.[1]?.trim().slice(0, TEXT_CHARS_MAX) || void 0,
   status: status2 < 400 ? void 0 : status2
 });
 
@@ -391,7 +392,7 @@ var watch = () => {
 };
 
 // src/features/clickable.js
-var LINK2 = "a[*|href],area[href]", CLICKABLE = `${LINK2},button,summary,[type=submit],[type=button],[type=image],[role=button],[role=link],[role=menuitem],[role=tab],[role=switch]`;
+var LINK = "a[*|href],area[href]", CLICKABLE = `${LINK},button,summary,[type=submit],[type=button],[type=image],[role=button],[role=link],[role=menuitem],[role=tab],[role=switch]`;
 
 // src/features/marks.js
 var MARK = "data-footfall-event", PROPERTY = "data-footfall-prop-", parsed = (text) => {
@@ -418,7 +419,7 @@ var FILE = /\.(pdf|zip|gz|7z|rar|dmg|exe|msi|apk|csv|txt|rtf|epub|mp[34]|(doc|xl
   };
 }, position = ({ detail, pageX, pageY }) => detail ? { x: Math.max(0, Math.round(pageX)), y: Math.max(0, Math.round(pageY)) } : {}, watchClicks = (tag2) => (event, path) => {
   if (!/click/.test(event.type) || isOff(tag2.settings.clicks)) return;
-  let link = within(path, LINK2);
+  let link = within(path, LINK);
   if (event.button > (link ? 1 : 0) || within(path, `${PRIVATE},button:disabled,[aria-disabled=true]`)) return;
   let clicked = within(path, CLICKABLE), marked = within(path, `[${MARK}]:not(form)`), told2 = marked ? markOf(marked) : !!clicked && ["click", { ...describe(clicked), ...position(event), ...link && linkFacts(link) }];
   told2 && tag2.track(...told2);
@@ -562,7 +563,7 @@ var PAUSE_MS = 1e3, RAGE_PX = 30, ANY_CHANGE = { subtree: !0, childList: !0, att
       );
     }
     if (!/click/.test(type) || !event.isTrusted) return;
-    let link = within(path, LINK2);
+    let link = within(path, LINK);
     if (event.button > (link ? 1 : 0) || within(path, `${PRIVATE},button:disabled,[aria-disabled=true]`)) return;
     let clicked = within(path, CLICKABLE);
     if (!clicked && within(path, UNREADABLE)) return;

@@ -5,12 +5,19 @@
 import { load, store } from "./storage.js";
 
 const SESSION_MS = 1_800_000;
-// Every utm_*, and the click ids: gclid, fbclid, msclkid, irclickid, ob_click_id, rdt_cid, ScCid, wbraid, li_fat_id …
-const PARAMETERS =
-  /[?&](utm_\w+|\w*c[lick_]*id|\wbraid|li_fat_id|epik|awc|cjevent|igsh(id)?|srsltid|tblci|dicbo)=[^&]+/gi;
 
-/** @param {string} search @returns {string | undefined} as in `utm_source=x&gclid=y` */
-export const campaignOf = (search) => search.match(PARAMETERS)?.join("").slice(1);
+/**
+ * Every utm_*, and the click ids: gclid, fbclid, msclkid, irclickid, ob_click_id, rdt_cid, ScCid, wbraid, li_fat_id …
+ *
+ * @param {string} search @returns {string | undefined} as in `utm_source=x&gclid=y`
+ */
+export const campaignOf = (search) =>
+  search
+    ? search
+        .match(/[?&](utm_\w+|\w*c[lick_]*id|\wbraid|li_fat_id|epik|awc|cjevent|igsh(id)?|srsltid|tblci|dicbo)=[^&]+/gi)
+        ?.join("")
+        .slice(1)
+    : undefined;
 
 /** Called with each event. @param {number} now in ms @returns {string | undefined} what its own page does not tell */
 export const campaign = (now) => {

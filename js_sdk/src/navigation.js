@@ -10,8 +10,6 @@ import { settings } from "./settings.js";
 
 // The plan's limit; a longer title would have the page view refused.
 const TITLE_CHARS_MAX = 1024;
-// What one site's page hands to another's, see extras/link.js: who has the address has the visitor's id for two minutes.
-const LINK = /footfall_link=[^&]*&|.footfall_link=[^&]*$/;
 
 /** @typedef {ReturnType<typeof page>} PageFacts */
 
@@ -22,8 +20,9 @@ let referrer;
 
 /** The page as it is now. */
 export const page = () => {
-  let { origin: url, pathname: path, hash } = location;
-  const search = location.search.replace(LINK, "");
+  let { origin: url, pathname: path, search, hash } = location;
+  // What one site's page hands to another's, see extras/link.js: who has the address has the visitor's id for two minutes.
+  search &&= search.replace(/footfall_link=[^&]*&|.footfall_link=[^&]*$/, "");
   url += path + search;
   if (WHOLE && settings.hash != null) {
     url += hash;
@@ -32,9 +31,9 @@ export const page = () => {
   return {
     url,
     path,
-    referrer: referrer ?? document.referrer,
     search,
     title: document.title.slice(0, TITLE_CHARS_MAX),
+    referrer: referrer ?? document.referrer,
   };
 };
 

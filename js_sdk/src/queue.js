@@ -33,7 +33,8 @@ const RETRY_AFTER_MS_MAX = 3_600_000;
 
 /** @type {Set<string>} names of those in a request that has no answer yet */
 const flying = new Set();
-let timer = 0;
+/** @type {any} */
+let timer;
 let failures = 0;
 let countMax = BATCH_EVENTS_MAX;
 let letGo = () => {};
@@ -121,13 +122,13 @@ const send = async (body, leaving) => {
 const sendAll = async (leaving) => {
   for (let taken = take(); taken[0]; taken = take()) {
     const events = `[${taken.map(load)}]`;
-    const rest = toJson({ context, writeKey: settings.writeKey, sentAt: new Date() });
+    const rest = toJson({ context, sentAt: new Date(), writeKey: settings.writeKey });
     const sending = send(`{"batch":${events},${rest.slice(1)}`, leaving);
     if (leaving) sendAll(leaving);
     // Offline, blocked, or no answer in time: all one to the queue.
     const response = await sending.catch((/** @type {unknown} */ error) => ({ error }));
     const { ok, status = 0, headers, error } = response;
-    const refused = /400|413/.test(status);
+    const refused = [400, 413].includes(status);
     countMax = refused ? taken.length / 2 : BATCH_EVENTS_MAX;
     for (const name of taken) {
       flying.delete(name);
@@ -144,7 +145,7 @@ const sendAll = async (leaving) => {
     if (WHOLE) {
       record.lastStatus = status;
       record.lastError = error;
-      record.sent += ok ? taken.length : 0;
+      if (ok) record.sent += taken.length;
       pass("answer", { response, events });
     }
     if (!status) return;
@@ -153,8 +154,7 @@ const sendAll = async (leaving) => {
 
 /** Look at the queue now, and each second until it is empty. */
 export const flush = async () => {
-  clearTimeout(timer);
-  timer = 0;
+  timer = clearTimeout(timer); // none
   try {
     // The lock ends with the page, for a page that holds one cannot be kept for the way back.
     await navigator.locks.request(

@@ -32,7 +32,7 @@ export const store = (name, text) => {
 
 /** @param {string} start @returns {string[]} the names that start so, sorted */
 export const names = (start) =>
-  Object.keys({ ...memory, ...disk })
+  [...new Set([...Object.keys(disk), ...Object.keys(memory)])]
     .filter((key) => key.startsWith(keyOf(start)))
     .map((key) => key.replace(settings.global, ""))
     .sort();

@@ -44,16 +44,14 @@ export const emit = (type, fields, options) => {
     for (const name of waiting()) store(name);
   }
   const messageId = newId();
-  let event = clean({
+  let event = {
     type,
-    userId: load("_user"),
     messageId,
-    anonymousId: visitor(),
-    timestamp: new Date(),
     sequence: ++sequence,
-    context: { page: at ?? page() },
-    ...fields,
-  });
+    anonymousId: visitor(),
+    userId: load("_user"),
+    ...clean({ context: { page: at ?? page() }, timestamp: new Date(), ...fields }),
+  };
   if (seen) event.properties = { ...event.context.page, ...event.properties };
   if (WHOLE) event = pass("before", event);
   if (WHOLE && !event) {
@@ -111,8 +109,8 @@ export const calls = {
     ...(WHOLE && record),
     version: VERSION,
     consent: state,
-    visitor: load("_id"),
     waitsUntil: Number(load("_wait")) || 0,
+    visitor: load("_id"),
     queued: waiting().length,
     dropped: context.dropped,
   }),
@@ -161,7 +159,7 @@ export const start = guard(() => {
   waited.forEach(run);
   settle();
   flush();
+  on("online", flush);
   on("pagehide", gone);
   on("visibilitychange", () => (document.hidden ? gone() : flush()));
-  on("online", flush);
 });

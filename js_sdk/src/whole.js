@@ -91,10 +91,10 @@ Object.assign(tag, {
     });
   },
   warn: (/** @type {unknown[]} */ ...words) => pass("warning", words),
-  emit,
   hooks,
-  settings,
+  emit,
   context,
+  settings,
   store,
   visitor,
 });

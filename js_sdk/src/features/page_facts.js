@@ -7,9 +7,10 @@ import { TEXT_CHARS_MAX } from "./element.js";
  * @returns {{search_query?: string, status?: number}} a status only of errors, 400 and above
  */
 export const pageFacts = (search, status = 0) => {
-  const asked = [...new URLSearchParams(search)].find(([name]) => /^(q(uery)?|s(earch)?|keyword)$/.test(name));
+  const asked =
+    search && [...new URLSearchParams(search)].find(([name]) => /^(q(uery)?|s(earch)?|keyword)$/.test(name));
   return {
-    search_query: asked?.[1].trim().slice(0, TEXT_CHARS_MAX) || undefined,
+    search_query: asked?.[1]?.trim().slice(0, TEXT_CHARS_MAX) || undefined,
     status: status < 400 ? undefined : status,
   };
 };
