@@ -26,7 +26,14 @@ FUNNELS: dict[str, dict[str, Any]] = {
     "other signs": {"steps": ["* & n>=1.5", "* & plan!=free & event!=page*", "* & n<2"]},
     "one column": {"steps": ["page_view & path!=/x", "* & path=/p1", "* & path!=/p*"]},
     "one property": {"steps": ["* & plan!=free", "* & plan=p*"]},
-    # More than 64 conditions are no bits of one number any more.
+    # Up to six conditions on one name are tested without a lambda.
+    "six conditions on one name": {"steps": ["a", "b & n=1", "* & n!=2"], "without": [f"c & n={n}" for n in range(4)]},
+    "seven conditions on one name": {
+        "steps": ["a", "b & n=1", "* & n!=2"],
+        "without": [f"c & n={n}" for n in range(5)],
+    },
+    # More than 63 conditions are no bits of one number any more.
+    "63 conditions": {"steps": ["a", "b & plan=pro", "*"], "without": [f"c & n={n}" for n in range(60)]},
     "seventy conditions": {"steps": ["a", "b & plan=pro", "*"], "without": [f"c & n={n}" for n in range(67)]},
     "an unknown event": {"steps": ["a", "never", "b"]},
     "any event": {"steps": ["*", "*", "*"]},

