@@ -11,7 +11,7 @@
 --                     since = '2026-09-01', until = now('UTC'), time_zone = 'UTC', counted_by = 'person')
 -- Grain       One row per (cohort, dimension, span) and one for the cohort's own period, for every span that is over
 --             before `until`, also without returns.
--- Reads       step_events
+-- Reads       events_with_steps
 -- Definition  As retention.
 --               cohort     The period, as its first day, of the first start event ever.
 --               dimension  That event's own value of the breakdown.
@@ -57,14 +57,14 @@ FROM
     FROM
     (
         SELECT
-            number_of(toDate(minIf(event_time, step = 1), {time_zone:String})) AS began,
+            number_of(toDate(minIf(event_time, has(steps, 1)), {time_zone:String})) AS began,
             -- A tie of time and sequence goes to the smaller value, so that the answer is always the same.
-            if({breakdown:String} = '', '', minIf((event_time, sequence, dimension), step = 1).3) AS dimension,
+            if({breakdown:String} = '', '', minIf((event_time, sequence, dimension), has(steps, 1)).3) AS dimension,
             arrayFilter(
                 number -> number > 0,
                 arrayMap(
                     number -> number - began,
-                    groupUniqArrayIf(number_of(toDate(event_time, {time_zone:String})), step = 2)
+                    groupUniqArrayIf(number_of(toDate(event_time, {time_zone:String})), has(steps, 2))
                 )
             ) AS numbers,
             -- A slot is a number, or the place of a span among spans.
@@ -81,7 +81,7 @@ FROM
                 returned_on,
                 range(1, toInt32(ifNull(arrayMax(returned_on), 0)) + 1)
             ) AS came_back
-        FROM {database}.step_events
+        FROM {database}.events_with_steps
         (
             source_id = {source_id:String},
             steps = [{start_event:String}, {return_event:String}],
@@ -106,7 +106,7 @@ FROM
                 'retention: brackets are at least two ascending numbers from 1, as [1, 4, 8]; the last one ends a span'
             )
         GROUP BY counted_id
-        HAVING countIf(step = 1) > 0 AND minIf(event_time, step = 1) >= {since:DateTime64(3, 'UTC')}
+        HAVING countIf(has(steps, 1)) > 0 AND minIf(event_time, has(steps, 1)) >= {since:DateTime64(3, 'UTC')}
     )
     GROUP BY began, dimension
 )
