@@ -6,7 +6,7 @@
  * load, CPU  the same from a trace, without sampling and without throttle, in CPU time of the main thread: other work on the
  *            machine changes it least. The stage's pages have no script of their own, so that all script is the tag's.
  *            "without layout": less the layout that fell into the script because it asked for one before the page's own;
- *            "loads with layout" says in how many of them that was so
+ *            "loads with layout" says in how many of them that was so. "load throttled": the same under the throttle
  * 10 s, CPU  the same until 10 s after the load event, of a page that nobody touches: with what a tag puts off
  * click      100 clicks, one each 20 ms, on a button that each tag with such a feature is told to record
  * plain      the same on a link that no tag is told of: work for those that see clicks by themselves
@@ -207,6 +207,14 @@ export async function costOf(browser, peer) {
   found["loads with layout"] = layoutMs > 0;
   found["10 s, CPU ms"] = scriptCpu(loading, LATER_MS).cpuMs;
   await loaded.close();
+
+  const throttled = await page(browser, peer);
+  const throttledLoading = await traced(browserSession, async () => {
+    await throttled.go();
+    await wait(LOAD_MS);
+  });
+  found["load throttled, CPU ms"] = scriptCpu(throttledLoading, LOAD_MS).cpuMs;
+  await throttled.close();
 
   const second = await page(browser, peer, "/?elements=10000");
   const events = await traced(browserSession, async () => {
