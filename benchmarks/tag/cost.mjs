@@ -196,25 +196,22 @@ export async function costOf(browser, peer) {
   if (!peer) return found;
 
   const browserSession = await browser.newBrowserCDPSession();
-  const loaded = await page(browser, peer, "/", 1);
-  const loading = await traced(browserSession, async () => {
-    await loaded.go();
-    await wait(LATER_MS);
-  });
+  const loadTraced = async (rate, untilMs) => {
+    const loaded = await page(browser, peer, "/", rate);
+    const events = await traced(browserSession, async () => {
+      await loaded.go();
+      await wait(untilMs);
+    });
+    await loaded.close();
+    return events;
+  };
+  const loading = await loadTraced(1, LATER_MS);
   const { cpuMs, layoutMs } = scriptCpu(loading, LOAD_MS);
   found["load, CPU ms"] = cpuMs;
   found["load without layout, CPU ms"] = cpuMs - layoutMs;
   found["loads with layout"] = layoutMs > 0;
   found["10 s, CPU ms"] = scriptCpu(loading, LATER_MS).cpuMs;
-  await loaded.close();
-
-  const throttled = await page(browser, peer);
-  const throttledLoading = await traced(browserSession, async () => {
-    await throttled.go();
-    await wait(LOAD_MS);
-  });
-  found["load throttled, CPU ms"] = scriptCpu(throttledLoading, LOAD_MS).cpuMs;
-  await throttled.close();
+  found["load throttled, CPU ms"] = scriptCpu(await loadTraced(THROTTLE, LOAD_MS), LOAD_MS).cpuMs;
 
   const second = await page(browser, peer, "/?elements=10000");
   const events = await traced(browserSession, async () => {

@@ -1648,8 +1648,9 @@ async function play(name, index, world) {
     contexts.push(context);
     context.on("weberror", (error) => {
       const text = String(error.error());
-      // Firefox takes what a policy forbids, or a file that cannot be had, for an error; scenarios about that look at what came of it.
-      if (!/favicon\.ico|^(Error: )?Content-Security-Policy|^Cross-Origin Request Blocked/.test(text)) errors.push(text);
+      // Firefox takes what a policy forbids, or a file that cannot be had, for an error of the page.
+      if (!/favicon\.ico|^(Error: )?Content-Security-Policy|^Cross-Origin Request Blocked/.test(text))
+        errors.push(text);
     });
     // A visitor's browser is driven by nobody; of a driven one the collector would say that it is a bot.
     if (!driven)
