@@ -163,8 +163,8 @@ var state, categories, decide = (given) => {
   let said = given ?? parse(
     /** @type {any} */
     load("_consent") ?? null
-  ), answer = said ?? (navigator.globalPrivacyControl && !isOff(settings.gpc) || settings.dnt && navigator.doNotTrack === "1" ? "denied" : settings.consent ?? "granted");
-  categories = answer.big ? void 0 : answer, state = categories ? /:true/.test(toJson(answer)) ? "granted" : "denied" : answer, given === "pending" ? (settings.consent = given, store("_consent")) : given && (state === "denied" && wipe(), store("_consent", toJson(given))), context.consent = said, permit(state === "granted" && settings.storage !== "none"), settleDown();
+  ) ?? (state === "granted" ? categories : context.consent), answer = said ?? (navigator.globalPrivacyControl && !isOff(settings.gpc) || settings.dnt && navigator.doNotTrack === "1" ? "denied" : settings.consent ?? "granted");
+  categories = answer.big ? void 0 : answer, state = categories ? /:true/.test(toJson(answer)) ? "granted" : "denied" : answer, given && (state === "denied" && wipe(), store("_consent", given !== "pending" && toJson(given))), context.consent = said, permit(state === "granted" && settings.storage !== "none"), settleDown();
 };
 
 // src/navigation.js

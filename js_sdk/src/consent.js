@@ -22,7 +22,11 @@ export let categories;
  */
 export const decide = (given) => {
   permit(true);
-  const said = given ?? parse(/** @type {any} */ (load("_consent") ?? null));
+  // A refusal outlives its deletion, as when the site's data are cleared under an open page; a grant does not.
+  const said =
+    given ??
+    parse(/** @type {any} */ (load("_consent") ?? null)) ??
+    (state === "granted" ? categories : context.consent);
   const answer =
     said ??
     ((navigator.globalPrivacyControl && !isOff(settings.gpc)) || (WHOLE && settings.dnt && navigator.doNotTrack === "1")
@@ -30,12 +34,9 @@ export const decide = (given) => {
       : (settings.consent ?? "granted"));
   categories = answer.big ? undefined : answer; // only texts can be big()
   state = categories ? (/:true/.test(toJson(answer)) ? "granted" : "denied") : answer;
-  if (given === "pending") {
-    settings.consent = given;
-    store("_consent");
-  } else if (given) {
+  if (given) {
     if (state === "denied") wipe();
-    store("_consent", toJson(given));
+    store("_consent", given !== "pending" && toJson(given));
   }
   context.consent = said;
   permit(state === "granted" && settings.storage !== "none");

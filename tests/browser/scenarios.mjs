@@ -840,6 +840,46 @@ export const scenarios = {
     await collector.until(has(collector, "waited"), "the event");
   },
 
+  // As a browser does that clears a site's data under an open page, or closes a private window: storage first, pages then.
+  "a refusal outlives its deletion for as long as the page is open, a grant does not": async ({
+    collector,
+    site,
+    open,
+  }) => {
+    const stateAfterClearing = (page) =>
+      page.evaluate(() => {
+        localStorage.clear();
+        return window.footfall.status().consent;
+      });
+    site.attributes = 'data-consent="pending"';
+    const granted = await open("/granted");
+    await granted.evaluate(() => window.footfall("consent", "granted"));
+    assert.equal(await stateAfterClearing(granted), "pending");
+    await granted.close();
+    site.attributes = "";
+    const refused = await open("/refused");
+    await refused.evaluate(() => window.footfall("consent", "denied"));
+    await refused.reload();
+    await track(refused, "never_one");
+    assert.equal(await stateAfterClearing(refused), "denied");
+    await track(refused, "never_two");
+    assert.deepEqual(await refused.evaluate(() => Object.keys(localStorage)), []);
+    await refused.close();
+    const some = await open("/some");
+    await some.evaluate(() => window.footfall("consent", { analytics: true, marketing: false }));
+    await some.reload();
+    await track(some, "before_clearing");
+    assert.equal(await stateAfterClearing(some), "granted");
+    await some.evaluate(() => window.footfall("track", "never_three", {}, { consent: "marketing" }));
+    await last(some, collector);
+    assert.deepEqual(
+      collector.tracked.filter((event) => /never/.test(event)),
+      [],
+    );
+    const { context } = JSON.parse(collector.requests.at(-1).body);
+    assert.deepEqual(context.consent, { analytics: true, marketing: false });
+  },
+
   "events of a category go out only when it is granted": async ({ collector, site, open }) => {
     site.attributes = 'data-consent="pending"';
     const page = await open();
