@@ -20,8 +20,9 @@
 -- Exact       Yes.
 -- Time        event_time, UTC.
 -- Cost        Reads the events of all conditions once, and holds of each when it was, once for every condition that it
---             meets. Whoever began no second step in time is left out early; the others' moments are sorted once for
---             every step. 20 funnels of two steps over ten million events take 9 s of CPU and 0.7 GB.
+--             meets. For each funnel the moments of its first two steps are sorted, of those who can have come to the
+--             second; and for every step from there on those of who did. 20 funnels of two steps over ten million
+--             events take 5 s of CPU and 0.7 GB.
 -- Test        tests/sql/test_funnel.py
 CREATE OR REPLACE VIEW {database}.funnels AS
 WITH
@@ -40,31 +41,47 @@ SELECT
 FROM
 (
     SELECT
-        came.1 AS funnel,
+        funnel,
         arrayMap(
-            step -> arrayCount(level -> if(step = 1, level = 1, level >= step), groupArray(came.2)),
+            step -> arraySum(
+                (level, units) -> if(step = 1, level = 1, level >= step) * units,
+                groupArray(level),
+                groupArray(units)
+            ),
             arrayEnumerate(steps_of[funnel])
         ) AS reached_by
     FROM
     (
-        SELECT
-            arrayJoin(
-                if(funnel = 0, arrayMap(began -> (toUInt32(began), toUInt16(1)), begun), [(toUInt32(funnel), level)])
-            ) AS came
+        -- Who began comes with level 1, and once more with the level reached if that is higher. Not by WHERE, because
+        -- what stands behind OR is computed for some rows only, and then more than once.
+        SELECT arrayJoin(if(going = 0, begun, if(level > 1, [going], []))) AS funnel, level, count() AS units
         FROM
         (
-            -- A chain is one number: above 64 bits twice the moment of its last event and 1, below that of its first.
-            -- Sorted, with the moments of the next step as numbers without a first, the chain that began last is right
-            -- before what can go on with it; a moment comes before the chains that end with it, so that events of one
-            -- millisecond are no chain. Chains that began later also end later, as in funnel_chains.
+            -- First the way from step 1 to step 2, beyond which most do not come. Moments of step 1 are odd numbers
+            -- here, those of step 2 even ones: sorted, each of step 2 that comes first after one of step 1 is right
+            -- behind the last of these, which is the shortest way. In one millisecond step 2 comes first: that is no
+            -- way. Then the steps from there on. A chain is one number: above 64 bits twice the moment of its last
+            -- event and 1, below that of its first. Sorted, with the moments of the next step as numbers without a
+            -- first, the chain that began last is right before what can go on with it; a moment comes before the
+            -- chains that end with it, so that events of one millisecond are no chain. Chains that began later also
+            -- end later, as in funnel_chains.
             SELECT
-                funnel,
+                going,
                 begun,
-                arrayMap(place -> moments_of[place], places_of[funnel]) AS wanted,
+                arrayFilter(ms -> ms < until_ms, moments_of[places_of[going][1]]) AS beginnings,
+                arraySort(arrayConcat(
+                    arrayMap(ms -> ms * 2 + 1, beginnings),
+                    arrayMap(ms -> ms * 2, moments_of[places_of[going][2]])
+                )) AS two_steps,
+                arrayExists(
+                    (moment, gap) -> bitAnd(moment, 1) = 0 AND bitAnd(gap, 1) = 1 AND gap < {window_s:UInt32} * 2000,
+                    two_steps,
+                    arrayDifference(two_steps)
+                ) AS came_second,
                 arrayMap(
-                    ms -> bitShiftLeft(toUInt128(ms * 2 + 1), 64) + toUInt128(ms),
-                    arrayFilter(ms -> ms < until_ms, wanted[1])
-                ) AS beginnings,
+                    place -> moments_of[place],
+                    if(came_second AND length(places_of[going]) > 2, arrayPopFront(places_of[going]), [])
+                ) AS moments_of_more,
                 arrayFold(
                     (reached, moments) -> (
                         arraySort(
@@ -86,9 +103,16 @@ FROM
                         ) AS chains,
                         (chains, toUInt16(reached.2 + notEmpty(chains)))
                     ).4,
-                    arrayPopFront(wanted),
-                    (beginnings, toUInt16(1))
-                ).2 AS level
+                    moments_of_more,
+                    (
+                        arrayMap(
+                            ms -> bitShiftLeft(toUInt128(ms * 2 + 1), 64) + toUInt128(ms),
+                            if(empty(moments_of_more), [], beginnings)
+                        ),
+                        toUInt16(1)
+                    )
+                ).2 AS level_of_more,
+                if(empty(moments_of_more), toUInt16(1 + came_second), level_of_more) AS level
             FROM
             (
                 SELECT
@@ -127,10 +151,9 @@ FROM
                 GROUP BY counted_id
             )
             -- 0 is for all that a unit began, and the others are for what came of it.
-            ARRAY JOIN arrayPushFront(going_on, 0) AS funnel
+            ARRAY JOIN arrayPushFront(going_on, 0) AS going
         )
-        -- In this order, because what stands behind OR is computed for some rows only, and then more than once.
-        WHERE level > 1 OR funnel = 0
+        GROUP BY funnel, level
     )
     GROUP BY funnel
 )
