@@ -9,6 +9,8 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+import xxhash
+
 Row = dict[str, Any]
 
 GAP_MS = 1_800_000
@@ -73,10 +75,15 @@ def people(events: Iterable[Row]) -> list[Row]:
     return [event for event in newest.values() if not event["is_bot"]]
 
 
+def moment(event: Row) -> tuple[int, int, int]:
+    """What orders a visitor's events: human_events.moment, in its parts."""
+    return (event["event_time"], event["sequence"], xxhash.xxh64_intdigest(event["message_id"].encode()) >> 17)
+
+
 def by_visitor(events: list[Row]) -> dict[tuple[str, str], list[Row]]:
     """The events of each (source_id, visitor_id) in the order of their sessions."""
     visitors: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for event in sorted(events, key=lambda e: (e["event_time"], e["sequence"], e["message_id"])):
+    for event in sorted(events, key=moment):
         visitors[event["source_id"], event["visitor_id"]].append(event)
     return visitors
 
@@ -92,7 +99,8 @@ def cut(history: list[Row]) -> list[list[Row]]:
 
 
 def _visitor(source: str, visitor: str, history: list[Row]) -> Row:
-    user = next((event["user_id"] for event in reversed(history) if event["user_id"]), "")
+    users = [event for event in history if event["user_id"]]
+    user = max(((e["event_time"], e["sequence"], e["message_id"], e["user_id"]) for e in users), default=("",))[-1]
     return {
         "source_id": source,
         "visitor_id": visitor,

@@ -15,7 +15,7 @@ Moment = tuple[int, int, str, str, str]
 NO_IDS = {"", "null", "guest", "undefined"}
 
 
-def moment(event: Row) -> Moment:
+def place(event: Row) -> Moment:
     """The place of an alias call in the order of all."""
     return (event["event_time"], event["sequence"], event["message_id"], event["user_id"], event["previous_id"])
 
@@ -34,7 +34,7 @@ class Who:
                 and event["user_id"] != event["previous_id"]
                 and not {event["user_id"].lower(), event["previous_id"].lower()} & NO_IDS
             ),
-            key=moment,
+            key=place,
         )
         self.of_visitors = [call for call in calls if (call["source_id"], call["previous_id"]) in self.histories]
         self.of_users = [call for call in calls if (call["source_id"], call["previous_id"]) not in self.histories]
@@ -42,9 +42,9 @@ class Who:
         self.turns: dict[tuple[str, str], list[tuple[int, int, str, str]]] = defaultdict(list)
         for event in self.events:
             if event["user_id"]:
-                self.turns[event["source_id"], event["visitor_id"]].append((*moment(event)[:3], event["user_id"]))
+                self.turns[event["source_id"], event["visitor_id"]].append((*place(event)[:3], event["user_id"]))
         for call in self.of_visitors:
-            self.turns[call["source_id"], call["previous_id"]].append((*moment(call)[:3], call["user_id"]))
+            self.turns[call["source_id"], call["previous_id"]].append((*place(call)[:3], call["user_id"]))
 
         for turns in self.turns.values():
             turns.sort()
@@ -123,7 +123,7 @@ class Who:
                 continue
             for trait, value in json.loads(event["traits"]).items():
                 text = value if value is None or isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-                said[*key, trait].append(((*moment(event)[:3], event["visitor_id"]), text))
+                said[*key, trait].append(((*place(event)[:3], event["visitor_id"]), text))
         found: dict[tuple[str, str, str, str], list[tuple[str | None, int]]] = {}
         for trait_of, statements in said.items():
             kept: list[tuple[str | None, int]] = []

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from sql.oracle import by_visitor, cut, people
+from sql.oracle import by_visitor, cut, moment, people
 
 Row = dict[str, Any]
 Unit = tuple[str, ...]
@@ -132,7 +132,7 @@ def strict_chain(
 ) -> list[int]:
     """As chain, of events with no other between them that is a step or in without."""
     counting = [event for event in history if any(meets(event, condition) for condition in (*steps, *without))]
-    counting.sort(key=lambda event: (event["event_time"], event["sequence"], event["message_id"]))
+    counting.sort(key=moment)
     best: list[int] = []
     for start in range(len(counting)):
         times: list[int] = []

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from sql.events import START_MS, Event, filled, insert
-from sql.oracle import by_visitor, cut, people
+from sql.oracle import by_visitor, cut, moment, people
 from sql.questions import call, meets, units
 
 from collector.database.store import Store, StoreError
@@ -214,10 +214,7 @@ def crowd() -> list[Event]:
 def test_a_crowd_is_counted_as_an_independent_computation_counts_it(store: Store, crowd: list[Event]) -> None:
     insert(store, crowd, "crowd")
     kept = [event for event in people(crowd) if event["source_id"] == "shop"]
-    known = [
-        event | {"p": json.loads(event["properties"])}
-        for event in sorted(kept, key=lambda e: (e["event_time"], e["sequence"], e["message_id"]))
-    ]
+    known = [event | {"p": json.loads(event["properties"])} for event in sorted(kept, key=moment)]
     asked = [event for event in known if START_MS <= event["event_time"] < PERIOD["until"]]
     assert len(known) > len(asked) > 1000
     for view, (columns, computed) in EXPECTED.items():

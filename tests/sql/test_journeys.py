@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from sql.events import START_MS, Event, filled, insert
-from sql.oracle import by_visitor, cut, expected, people
+from sql.oracle import by_visitor, cut, expected, moment, people
 from sql.questions import call, meets, person_of
 
 from collector.database.store import Store, StoreError
@@ -105,10 +105,6 @@ def page_of(path: str, rules: list[str]) -> str:
     return path
 
 
-def place(event: Event) -> tuple[int, int, str]:
-    return (event["event_time"], event["sequence"], event["message_id"])
-
-
 def histories(events: Iterable[Event], asked: Row) -> list[list[Event]]:
     """The events of each session that began in the period, or those in the period of each visitor or person."""
     visitors = by_visitor([event for event in people(events) if event["source_id"] == asked["source_id"]])
@@ -119,7 +115,7 @@ def histories(events: Iterable[Event], asked: Row) -> list[list[Event]]:
     for (_, visitor), history in visitors.items():
         unit = person_of(visitor, history) if asked["counted_by"] == "person" else visitor
         units[unit] += [event for event in history if asked["since"] <= event["event_time"] < asked["until"]]
-    return [sorted(history, key=place) for history in units.values() if history]
+    return [sorted(history, key=moment) for history in units.values() if history]
 
 
 def steps_of(history: list[Event], asked: Row) -> list[tuple[str, int]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from sql.events import START_MS, Event, filled, insert
-from sql.persons import Who, moment
+from sql.persons import Who, place
 
 from collector.database.store import Store
 
@@ -111,7 +111,7 @@ def test_identity_agrees_with_union_find_in_any_order_of_arrival(store: Store, c
 
     sizes = Counter((source, name) for (source, _), name in who.names.items())
     since: dict[tuple[str, str], int] = {}
-    for call in sorted(who.of_users, key=moment):
+    for call in sorted(who.of_users, key=place):
         for name in (call["user_id"], call["previous_id"]):
             since.setdefault((call["source_id"], name), call["event_time"])
     assert len(sizes) > 10

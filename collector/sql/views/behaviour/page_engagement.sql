@@ -45,7 +45,7 @@ FROM
     SELECT
         visitor_id,
         path,
-        argMinIf(device, (event_time, sequence, message_id), event = 'page_view') AS device_class,
+        argMinIf(device, moment, event = 'page_view') AS device_class,
         sum(told_ms) AS engaged_ms,
         max(told_depth) AS depth
     FROM
@@ -55,13 +55,11 @@ FROM
             path,
             device_class::String AS device,
             event,
-            event_time,
-            sequence,
-            message_id,
+            moment,
             if(event = 'engagement', toFloat64OrNull(property['engaged_ms']), NULL) AS told_ms,
             if(event = 'engagement', toFloat64OrNull(property['scroll_depth']), NULL) AS told_depth,
             countIf(event = 'page_view') OVER
-                (PARTITION BY visitor_id, path ORDER BY event_time, sequence, message_id) AS view_number
+                (PARTITION BY visitor_id, path ORDER BY moment) AS view_number
         FROM {database}.human_events
         WHERE source_id = {source_id:String}
             AND event IN ('page_view', 'engagement')

@@ -33,8 +33,9 @@ WITH
             AND event_time < {until:DateTime64(3, 'UTC')} AS in_vain
         SELECT
             visitor_id,
-            arraySort(groupArray((
-                event_time, sequence, message_id,
+            arraySort(e -> e.2, groupArray((
+                event_time,
+                moment,
                 if(in_vain, event::String, ''),
                 if(in_vain, path, ''),
                 if(in_vain, ifNull(property['selector'], ''), ''),
@@ -64,11 +65,11 @@ WITH
             visitor_id,
             visit[1].1 AS started_at,
             visit,
-            arrayLastIndex(e -> e.9, visit) AS last_view,
-            arrayLastIndex(e -> e.10, visit) AS last_conversion
+            arrayLastIndex(e -> e.8, visit) AS last_view,
+            arrayLastIndex(e -> e.9, visit) AS last_conversion
         FROM clickers
         ARRAY JOIN visits AS visit
-        WHERE arrayExists(e -> e.4 != '', visit)
+        WHERE arrayExists(e -> e.3 != '', visit)
     )
 SELECT
     path,
@@ -90,20 +91,20 @@ FROM
     SELECT
         visitor_id,
         started_at,
-        click.5 AS path,
-        click.6 AS selector,
-        argMaxIf(click.7, place, click.7 != '') AS role,
-        argMaxIf(click.8, place, click.8 != '') AS name,
+        click.4 AS path,
+        click.5 AS selector,
+        argMaxIf(click.6, place, click.6 != '') AS role,
+        argMaxIf(click.7, place, click.7 != '') AS name,
         max(click.1) AS last_click,
         min(place) AS first_place,
         max(place) AS last_place,
         any(last_view) AS last_view,
         any(last_conversion) AS last_conversion,
-        countIf(click.4 = 'rage_click') AS rage,
-        countIf(click.4 = 'dead_click') AS dead
+        countIf(click.3 = 'rage_click') AS rage,
+        countIf(click.3 = 'dead_click') AS dead
     FROM clicked
     ARRAY JOIN visit AS click, arrayEnumerate(visit) AS place
-    WHERE click.4 != ''
+    WHERE click.3 != ''
     GROUP BY visitor_id, started_at, path, selector
 ) AS troubled
 LEFT JOIN

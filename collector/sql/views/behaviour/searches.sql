@@ -32,8 +32,9 @@ WITH
     (
         SELECT
             visitor_id,
-            arraySort(groupArray((
-                event_time, sequence, message_id,
+            arraySort(e -> e.2, groupArray((
+                event_time,
+                moment,
                 event = 'page_view',
                 if(event = 'page_view' OR event = 'search', path, ''),
                 normal(if(event = 'search', property['query'], if(event = 'page_view', property['search_query'], NULL))),
@@ -74,19 +75,19 @@ FROM
     SELECT
         visitor_id,
         query,
-        arrayFirst(e -> e.6 = query, visit) AS first_search,
-        arrayFilter(e -> (e.1, e.2, e.3) > (first_search.1, first_search.2, first_search.3), visit) AS rest,
+        arrayFirst(e -> e.5 = query, visit) AS first_search,
+        arrayFilter(e -> e.2 > first_search.2, visit) AS rest,
         -- What follows until something else is searched for.
-        arrayFirstIndex(e -> e.6 NOT IN ('', query), rest) AS next_search,
+        arrayFirstIndex(e -> e.5 NOT IN ('', query), rest) AS next_search,
         if(next_search = 0, rest, arraySlice(rest, 1, next_search - 1)) AS after,
         next_search > 0 AS is_followed,
-        arrayMap(e -> e.5, arrayFilter(e -> e.6 = query, visit)) AS result_paths,
-        arrayExists(e -> e.4 AND e.6 = '' AND NOT has(result_paths, e.5), after) AS is_clicked,
-        arrayExists(e -> e.8, rest) AS is_converted,
-        arrayMax(arrayMap(e -> ifNull(e.7, -1), arrayFilter(e -> e.6 = query, visit))) AS most,
+        arrayMap(e -> e.4, arrayFilter(e -> e.5 = query, visit)) AS result_paths,
+        arrayExists(e -> e.3 AND e.5 = '' AND NOT has(result_paths, e.4), after) AS is_clicked,
+        arrayExists(e -> e.7, rest) AS is_converted,
+        arrayMax(arrayMap(e -> ifNull(e.6, -1), arrayFilter(e -> e.5 = query, visit))) AS most,
         if(most < 0, NULL, most) AS found
     FROM (SELECT visitor_id, arrayJoin(visits) AS visit FROM searchers)
-    ARRAY JOIN arrayFilter(query -> query != '', arrayDistinct(arrayMap(e -> e.6, visit))) AS query
+    ARRAY JOIN arrayFilter(query -> query != '', arrayDistinct(arrayMap(e -> e.5, visit))) AS query
 )
 WHERE first_search.1 >= {since:DateTime64(3, 'UTC')}
     AND first_search.1 < {until:DateTime64(3, 'UTC')}

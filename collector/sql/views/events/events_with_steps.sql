@@ -6,7 +6,9 @@
 -- Grain       One row per event of a name that is in a condition.
 -- Reads       unit_events
 -- Definition  steps are the numbers of the conditions, from 1, in order; [] where the event fulfils none.
---             dimension and counted_id are as in step_events, the others as in events.
+--               step_bits   The same as bits of a number, bit n for step n, which costs less where a question looks for
+--                           one step; 0 where there are more than 63 conditions.
+--             dimension and counted_id are as in step_events, the others as in human_events.
 -- Exact       Yes.
 -- Time        event_time, UTC.
 -- Cost        0.9 s of CPU for ten million events and two conditions on paths, of which half is reading. Up to six
@@ -63,15 +65,15 @@ WITH
     are_bits AND is_one_name AND length(tests) <= 6 AS are_terms
 SELECT
     counted_id,
+    multiIf(
+        NOT are_bits, 0,
+        empty(tested_names), as_bits,
+        are_terms, bitAnd(as_bits, bitNot(failed_bits)),
+        bitAnd(as_bits, bitNot(arrayReduce('groupBitOr', failed)))
+    )::UInt64 AS step_bits,
     if(
         are_bits,
-        bitPositionsToArray(
-            multiIf(
-                empty(tested_names), as_bits,
-                are_terms, bitAnd(as_bits, bitNot(failed_bits)),
-                bitAnd(as_bits, bitNot(arrayReduce('groupBitOr', failed)))
-            )
-        ),
+        bitPositionsToArray(step_bits),
         arrayMap(
             step -> toUInt64(step),
             arrayFilter(
@@ -83,6 +85,7 @@ SELECT
     event_time,
     sequence,
     message_id,
+    moment,
     value,
     currency,
     if({breakdown:String} = '', '', values[indexOf(names_read, {breakdown:String})]) AS dimension
@@ -92,6 +95,7 @@ FROM
         event_time,
         sequence,
         message_id,
+        moment,
         value,
         currency,
         event AS name,

@@ -29,6 +29,7 @@ SELECT
     event_time,
     sequence,
     message_id,
+    moment,
     value,
     currency,
     dimension

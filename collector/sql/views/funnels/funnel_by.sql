@@ -16,7 +16,7 @@
 --                     until = '2026-12-01', counted_by = 'person', breakdown = 'channel')
 -- Grain       One row per (dimension, step), for every step, also for those that nobody reached. No events, no rows.
 -- Reads       funnel_chains
--- Definition  In strict order events follow each other by (event_time, sequence, message_id), as in sessions; a step is
+-- Definition  In strict order events follow each other by human_events.moment, as in sessions; a step is
 --             still later than the one before by a millisecond. Strict reaches no more than ordered, any_order no less.
 --               step                             Its number, from 1.
 --               condition                        Of the step; empty for any_order, where step n may be any of them.

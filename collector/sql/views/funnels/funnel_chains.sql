@@ -126,12 +126,12 @@ FROM
                     1
                 ),
                 arrayMap(
-                    (event_, rank) -> (event_.1, event_.4, rank),
+                    (event_, rank) -> (event_.1, event_.3, rank),
                     in_order,
                     arrayCumSum(
-                        (event_, before) -> (event_.1, event_.2, event_.3) != (before.1, before.2, before.3),
+                        (event_, before) -> (event_.1, event_.2) != (before.1, before.2),
                         in_order,
-                        arrayPushFront(arrayPopBack(in_order), (toInt64(0), toUInt32(0), '', toUInt64(0)))
+                        arrayPushFront(arrayPopBack(in_order), (toInt64(0), toInt128(0), toUInt64(0)))
                     )::Array(Int64)
                 )
             ) AS ranked
@@ -140,11 +140,10 @@ FROM
             SELECT
                 counted_id,
                 arraySort(
-                    event_ -> (event_.1, event_.2, event_.3, -event_.4),
+                    event_ -> (event_.1, event_.2, -event_.3),
                     groupArray((
                         toUnixTimestamp64Milli(event_time),
-                        if({kind:String} = 'strict', sequence, toUInt32(0)),
-                        if({kind:String} = 'strict', message_id, ''),
+                        if({kind:String} = 'strict', moment, toInt128(0)),
                         step::UInt64
                     ))
                 ) AS in_order,

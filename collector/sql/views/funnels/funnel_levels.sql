@@ -73,7 +73,7 @@ FROM
             )
         ) AS moments,
         -- A tie of time and sequence goes to the smaller value, so that the answer is always the same.
-        minIf((event_time, sequence, dimension), {breakdown:String} != '' AND has(event_.steps, 1)).3 AS dimension
+        if({breakdown:String} = '', '', minIf((event_time, sequence, dimension), has(event_.steps, 1)).3) AS dimension
     FROM {database}.events_with_steps
     (
         source_id = {source_id:String},

@@ -43,7 +43,7 @@ WITH
         FROM {database}.page_groups(source_id = {source_id:String}, pages = {pages:Array(String)})
         WHERE notEmpty({pages:Array(String)}) AND page != path
     ) AS renamed,
-    -- What happened is (event_time, sequence, message_id, kind, step, value, currency). An event stands there once for
+    -- What happened is (event_time, moment, kind, step, value, currency). An event stands there once for
     -- what it is and once for every condition it meets, in the order of kinds: 1 start, 2 page view, 3 other step,
     -- 4 goal, 5 end, 6 any other event, which is there because it keeps the session going.
     marks AS
@@ -52,8 +52,7 @@ WITH
             counted_id AS id,
             groupArray((
                 event_time,
-                sequence,
-                message_id,
+                moment,
                 [1, 5, 4, 3][least(step, 4)]::UInt8,
                 if(step > 3, conditions[step], ''),
                 value,
@@ -77,8 +76,7 @@ WITH
             if({counted_by:String} = 'person', person.id, event_.visitor_id) AS id,
             groupArray((
                 event_time,
-                sequence,
-                message_id,
+                moment,
                 if(event = 'page_view', 2, 6)::UInt8,
                 if(event = 'page_view', transform(path, renamed.1, renamed.2, path), ''),
                 0::Decimal(18, 4),
@@ -121,25 +119,25 @@ WITH
     )
 SELECT
     counted_id,
-    arrayMap(e -> e.5, journey) AS steps,
+    arrayMap(e -> e.4, journey) AS steps,
     arrayMap(e -> e.1, journey) AS step_times,
     started_at,
     step_before,
-    ({start_event:String} != '' AND (journey[1].1, journey[1].2, journey[1].3) = begin)::Bool AS start_is_step,
+    ({start_event:String} != '' AND journey[1].2 = begin)::Bool AS start_is_step,
     ({end_event:String} = '' OR ends > 0)::Bool AS reached,
     length(goals) AS conversions,
-    arraySum(e -> e.6, goals) AS revenue,
-    if(arrayUniq(arrayMap(e -> e.7, goals)) > 1, 'mixed', goals[1].7) AS currency
+    arraySum(e -> e.5, goals) AS revenue,
+    if(arrayUniq(arrayMap(e -> e.6, goals)) > 1, 'mixed', goals[1].6) AS currency
 FROM
 (
     SELECT
         counted_id,
         begin,
-        begin.1 AS started_at,
+        unit[begins].1 AS started_at,
         ends,
-        arrayLast(e -> e.4 IN (2, 3), arraySlice(unit, 1, begins - 1)).5 AS step_before,
-        if({collapse:Bool}, arrayCompact(e -> e.5, all_steps), all_steps) AS journey,
-        arrayFilter(e -> e.4 = 4, arraySlice(unit, begins)) AS goals
+        arrayLast(e -> e.3 IN (2, 3), arraySlice(unit, 1, begins - 1)).4 AS step_before,
+        if({collapse:Bool}, arrayCompact(e -> e.4, all_steps), all_steps) AS journey,
+        arrayFilter(e -> e.3 = 4, arraySlice(unit, begins)) AS goals
     FROM
     (
         SELECT
@@ -150,9 +148,9 @@ FROM
             ends,
             -- Of an event that is a step in more than one way the first.
             arrayCompact(
-                e -> (e.1, e.2, e.3),
+                e -> e.2,
                 arrayFilter(
-                    e -> e.4 IN (2, 3),
+                    e -> e.3 IN (2, 3),
                     arraySlice(unit, begins, toInt64(if(ends = 0, length(unit), ends)) - begins + 1)
                 )
             ) AS all_steps
@@ -162,12 +160,12 @@ FROM
                 counted_id,
                 unit,
                 begins,
-                (unit[begins].1, unit[begins].2, unit[begins].3) AS begin,
+                unit[begins].2 AS begin,
                 if(
                     {end_event:String} = '',
                     0,
                     arrayFirstIndex(
-                        (e, i) -> e.4 = 5 AND i >= begins AND ({start_event:String} = '' OR (e.1, e.2, e.3) != begin),
+                        (e, i) -> e.3 = 5 AND i >= begins AND ({start_event:String} = '' OR e.2 != begin),
                         unit,
                         arrayEnumerate(unit)
                     )
@@ -177,7 +175,7 @@ FROM
                 SELECT
                     if(by_session, lower(hex(cityHash64({source_id:String}, id, unit[1].1))), id) AS counted_id,
                     unit,
-                    if({start_event:String} = '', 1, arrayFirstIndex(e -> e.4 = 1, unit)) AS begins
+                    if({start_event:String} = '', 1, arrayFirstIndex(e -> e.3 = 1, unit)) AS begins
                 FROM units
                 WHERE NOT by_session
                     OR (unit[1].1 >= {since:DateTime64(3, 'UTC')} AND unit[1].1 < {until:DateTime64(3, 'UTC')})

@@ -57,14 +57,18 @@ FROM
     FROM
     (
         SELECT
-            number_of(toDate(minIf(event_time, has(steps, 1)), {time_zone:String})) AS began,
+            number_of(toDate(minIf(event_time, bitTest(step_bits, 1)), {time_zone:String})) AS began,
             -- A tie of time and sequence goes to the smaller value, so that the answer is always the same.
-            if({breakdown:String} = '', '', minIf((event_time, sequence, dimension), has(steps, 1)).3) AS dimension,
+            if({breakdown:String} = '', '', minIf((event_time, sequence, dimension), bitTest(step_bits, 1)).3) AS dimension,
             arrayFilter(
                 number -> number > 0,
                 arrayMap(
                     number -> number - began,
-                    groupUniqArrayIf(number_of(toDate(event_time, {time_zone:String})), has(steps, 2))
+                    -- As 16 bits, like dates themselves: a set of them takes half the time of 32.
+                    groupUniqArrayIf(
+                        toUInt16(number_of(toDate(event_time, {time_zone:String}))),
+                        bitTest(step_bits, 2)
+                    )
                 )
             ) AS numbers,
             -- A slot is a number, or the place of a span among spans.
@@ -106,7 +110,7 @@ FROM
                 'retention: brackets are at least two ascending numbers from 1, as [1, 4, 8]; the last one ends a span'
             )
         GROUP BY counted_id
-        HAVING countIf(has(steps, 1)) > 0 AND minIf(event_time, has(steps, 1)) >= {since:DateTime64(3, 'UTC')}
+        HAVING countIf(bitTest(step_bits, 1)) > 0 AND minIf(event_time, bitTest(step_bits, 1)) >= {since:DateTime64(3, 'UTC')}
     )
     GROUP BY began, dimension
 )

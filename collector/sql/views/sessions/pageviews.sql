@@ -39,5 +39,5 @@ WHERE event = 'page_view'
 WINDOW in_order AS
 (
     PARTITION BY source_id, visitor_id, session_number
-    ORDER BY event_time, sequence, message_id
+    ORDER BY moment
 )

@@ -27,7 +27,7 @@ WITH
             ifNull(dateDiff('millisecond', event_before, event_time) > 1800000, 1) AS starts_session,
             ifNull(dateDiff('millisecond', event_time, event_after) > 1800000, 1) AS ends_session
         FROM {database}.human_events
-        WINDOW in_order AS (PARTITION BY source_id, visitor_id ORDER BY event_time, sequence, message_id)
+        WINDOW in_order AS (PARTITION BY source_id, visitor_id ORDER BY moment)
     ),
     -- The newest start seen so far is the start of the event's own session.
     numbered AS
@@ -41,7 +41,7 @@ WITH
         WINDOW so_far AS
         (
             PARTITION BY source_id, visitor_id
-            ORDER BY event_time, sequence, message_id
+            ORDER BY moment
             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         )
     )

@@ -4,7 +4,7 @@
 -- Grain       One row per (source_id, visitor_id, session_number).
 -- Reads       sessions_by_visitor
 -- Definition  A gap of more than 1,800,000 ms (30 minutes) between two events of a visitor starts a new session. Events
---             are ordered by (event_time, sequence, message_id). A session may cross midnight. session_id names the
+--             are in the order of human_events.moment. A session may cross midnight. session_id names the
 --             source, the visitor and the start, so a late event before the start changes it.
 --               user_id           The last one that is not empty.
 --               channel           Of the first event that came from outside, `direct` when none did. referrer_host and
@@ -40,11 +40,11 @@ SELECT
     lower(hex(cityHash64(source_id, visitor_id, started_at))) AS session_id,
     arrayLast(id -> id != '', user) AS user_id,
 
-    moment[1].1 AS started_at,
-    moment[-1].1 AS ended_at,
+    time[1] AS started_at,
+    time[-1] AS ended_at,
     dateDiff('millisecond', started_at, ended_at) AS duration_ms,
 
-    length(moment) AS events,
+    length(time) AS events,
     countEqual(kind, 1) AS pageviews,
     arrayFilter((each, what) -> what = 1, path, kind) AS page_paths,
     path[entry] AS entry_path,
@@ -72,8 +72,8 @@ SELECT
     (duration_ms >= 10000 OR pageviews >= 2 OR conversions + micro_conversions > 0)::Bool AS is_engaged
 FROM {database}.sessions_by_visitor
 ARRAY JOIN
-    arrayEnumerate(moments) AS session_number,
-    moments AS moment,
+    arrayEnumerate(times) AS session_number,
+    times AS time,
     paths AS path,
     kinds AS kind,
     goals AS goal,
